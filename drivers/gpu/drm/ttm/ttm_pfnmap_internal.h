@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TTM's PFNMAP mode: what its own files and the hooks in stock TTM share.
+ *
+ * Locking, from the outside in:
+ *   ttm_pfnmap_devices_lock (mutex)  the device list, opting in, VFIO's coming
+ *   a BO's reservation               its set while the BO has pages
+ *   ttm_pfnmap_lock (spinlock)       the mm table and the quarantine
+ */
+#ifndef _TTM_PFNMAP_INTERNAL_H_
+#define _TTM_PFNMAP_INTERNAL_H_
+
+#include <linux/jump_label.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm_types.h>
+#include <linux/rhashtable-types.h>
+#include <linux/spinlock.h>
+
+#include <drm/ttm/ttm_caching.h>
+#include <drm/ttm/ttm_pfnmap.h>
+
+#include "ttm_pfnmap_compat.h"
+
+struct seq_file;
+struct ttm_buffer_object;
+struct ttm_device;
+struct ttm_pfnmap_set;
+struct ttm_pool;
+struct ttm_tt;
+
+/**
+ * struct ttm_pfnmap_policy - one way to mark a page, and what drained means
+ * @name: as in debugfs and sysfs
+ * @mark: mark one chunk of 1 << order pages, before the first PTE to any of
+ *	them. 0 or -EUCLEAN, then nothing was changed. Does not sleep.
+ * @unmark: the exact reverse; false, and nothing changed, if any page does not
+ *	look as @mark left it. Does not sleep.
+ * @mm_drained: nobody can hold a PFN that was read from this address space,
+ *	given that no PTE is left there. Under ttm_pfnmap_lock.
+ */
+struct ttm_pfnmap_policy {
+	const char *name;
+	int (*mark)(struct page *head, unsigned int order);
+	bool (*unmark)(struct page *head, unsigned int order);
+	bool (*mm_drained)(struct mm_struct *mm);
+};
+
+extern const struct ttm_pfnmap_policy ttm_pfnmap_reserved;
+
+/* enum ttm_pfnmap_state - where a device stands */
+enum ttm_pfnmap_state {
+	TTM_PFNMAP_OFF,		/* not opted in, or refused: stock behaviour */
+	TTM_PFNMAP_UNNEEDED,	/* opted in; this kernel's KVM needs no help */
+	TTM_PFNMAP_IDLE,	/* opted in, no page marked yet */
+	TTM_PFNMAP_ACTIVE,	/* opted in, pages have been marked */
+};
+
+/**
+ * struct ttm_pfnmap_dev - the mode's side table entry for one ttm_device
+ * @link: in ttm_pfnmap_devices, for as long as anything refers to it
+ * @ref: one for the ttm_device, one per set
+ * @rcu: frees the entry
+ * @bdev: the device, NULL once it is gone and only quarantined sets remain
+ * @name: dev_name() of its struct device
+ * @state: enum ttm_pfnmap_state
+ * @policy: for new exposures, while @state is IDLE or ACTIVE
+ * @chunks_marked: marked now
+ * @pages_marked: marked now, the quarantined ones included
+ * @sets_exposed: BO page sets with a marked page, now
+ * @pages_quarantined: retired, not drained, now
+ * @pages_retired: given back since the device came, at once or later
+ * @pages_leaked: never given back, because they did not look as they should
+ */
+struct ttm_pfnmap_dev {
+	struct list_head link;
+	struct kref ref;
+	struct rcu_head rcu;
+	struct ttm_device *bdev;
+	char name[32];
+	atomic_t state;
+	const struct ttm_pfnmap_policy *policy;
+	atomic_long_t chunks_marked;
+	atomic_long_t pages_marked;
+	atomic_long_t sets_exposed;
+	atomic_long_t pages_quarantined;
+	atomic_long_t pages_retired;
+	atomic_long_t pages_leaked;
+};
+
+/**
+ * struct ttm_pfnmap_mm - one address space that marked pages were exposed to
+ * @node: in the mm table
+ * @mm: the address space; the table holds exactly one mmgrab() on it, which is
+ *	what makes mm_count comparable at all
+ * @links: number of sets that refer to it
+ */
+struct ttm_pfnmap_mm {
+	struct hlist_node node;
+	struct mm_struct *mm;
+	unsigned long links;
+};
+
+/**
+ * struct ttm_pfnmap_link - "this set was exposed to that address space"
+ * @node: in the set's list
+ * @entry: NULL while unused
+ */
+struct ttm_pfnmap_link {
+	struct list_head node;
+	struct ttm_pfnmap_mm *entry;
+};
+
+/* Most sets are seen by the client, a compositor, and perhaps a VMM. */
+#define TTM_PFNMAP_INLINE_LINKS 4
+
+/**
+ * struct ttm_pfnmap_set - the pages of one populated ttm_tt
+ * @node: in the table keyed by @tt, until the set is quarantined
+ * @rcu: frees the set
+ * @tt: the key; not followed once the set is quarantined
+ * @dev: whose counters it is in
+ * @policy: what its pages were marked under; NULL while they are not marked
+ * @links: the address spaces it was exposed to
+ * @spare: links that need no allocation
+ * @caching: of the quarantined pages
+ * @chunks: quarantined chunks, by the lru of their first page
+ * @quarantine: in the quarantine
+ */
+struct ttm_pfnmap_set {
+	struct rhash_head node;
+	struct rcu_head rcu;
+	struct ttm_tt *tt;
+	struct ttm_pfnmap_dev *dev;
+	const struct ttm_pfnmap_policy *policy;
+	struct list_head links;
+	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];
+	enum ttm_caching caching;
+	struct list_head chunks;
+	struct list_head quarantine;
+};
+
+/* ttm_pfnmap.c: opting in. */
+extern struct list_head ttm_pfnmap_devices;
+extern struct mutex ttm_pfnmap_devices_lock;
+
+void __ttm_pfnmap_device_init(struct ttm_device *bdev);
+void __ttm_pfnmap_device_fini(struct ttm_device *bdev);
+bool __ttm_pfnmap_mmap(struct vm_area_struct *vma, struct ttm_buffer_object *bo);
+struct ttm_pfnmap_dev *ttm_pfnmap_dev_find(const struct ttm_device *bdev);
+void ttm_pfnmap_dev_put(struct ttm_pfnmap_dev *dev);
+bool ttm_pfnmap_dev_marks(const struct ttm_pfnmap_dev *dev);
+bool ttm_pfnmap_dev_activate(struct ttm_pfnmap_dev *dev);
+bool ttm_pfnmap_dev_accepts(struct ttm_pfnmap_dev *dev,
+			    const struct vm_operations_struct *ops);
+const char *ttm_pfnmap_dev_policy(const struct ttm_pfnmap_dev *dev);
+int ttm_pfnmap_names_check(const char *names);
+bool ttm_pfnmap_names_match(const char *names, const char *driver);
+
+/* ttm_pfnmap_lifetime.c: exposure, drained, quarantine, reaper. */
+int ttm_pfnmap_lifetime_init(void);
+void ttm_pfnmap_lifetime_fini(void);
+int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt);
+vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt);
+void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
+bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
+void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
+bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
+
+/* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
+int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
+bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
+			   enum ttm_caching caching);
+
+/* ttm_pfnmap_debugfs.c */
+void ttm_pfnmap_debugfs_init(void);
+void ttm_pfnmap_debugfs_fini(void);
+
+/*
+ * The hooks that stock TTM calls. The key is off until the first device opts
+ * in, so a system that does not use the mode executes one nop for each.
+ */
+DECLARE_STATIC_KEY_FALSE(ttm_pfnmap_used);
+
+/* After a device was set up; before its pool goes. May sleep. */
+static inline void ttm_pfnmap_device_init(struct ttm_device *bdev)
+{
+	__ttm_pfnmap_device_init(bdev);
+}
+
+static inline void ttm_pfnmap_device_fini(struct ttm_device *bdev)
+{
+	__ttm_pfnmap_device_fini(bdev);
+}
+
+/* Before a ttm_tt gets pages: makes the record that retiring them needs. */
+static inline int ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		return __ttm_pfnmap_prepare(bdev, tt);
+	return 0;
+}
+
+/* Before a VMA of a BO is set up; false: this mapping is refused. */
+static inline bool ttm_pfnmap_mmap(struct vm_area_struct *vma,
+				   struct ttm_buffer_object *bo)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		return __ttm_pfnmap_mmap(vma, bo);
+	return true;
+}
+
+/* Before the first PTE of a fault; tt is NULL for I/O memory. */
+static inline vm_fault_t ttm_pfnmap_fault(struct vm_area_struct *vma,
+					  struct ttm_tt *tt)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		return __ttm_pfnmap_fault(vma, tt);
+	return 0;
+}
+
+/* A VMA was copied (fork, split, mremap), perhaps with its PTEs. */
+static inline void ttm_pfnmap_vm_open(struct vm_area_struct *vma)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_vm_open(vma);
+}
+
+/* When a ttm_tt gives its pages back; true: the mode has taken them over. */
+static inline bool ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		return __ttm_pfnmap_retire(pool, tt);
+	return false;
+}
+
+/* A ttm_tt goes away; it has no pages any more. */
+static inline void ttm_pfnmap_tt_fini(struct ttm_tt *tt)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_tt_fini(tt);
+}
+
+#endif

@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TTM's PFNMAP mode: exposure, drained, quarantine, reaper.
+ *
+ * A set is the pages of one populated ttm_tt. Its record is made before the
+ * pages are, so that giving them back allocates nothing:
+ *
+ *   prepare -> (fault, vm_open: expose and mark)* -> retire -> prepare ...
+ *                                                      |
+ *                                   not drained: quarantine -> freed
+ *
+ * Retiring looks once whether anybody could still hold a PFN of the set. It
+ * never waits: a set that is not drained goes to the quarantine, where the
+ * reaper looks again every REAP_PERIOD.
+ */
+#define pr_fmt(fmt) "[TTM pfnmap] " fmt
+
+#include <linux/cpu.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/hashtable.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/rhashtable.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <drm/ttm/ttm_pool.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "ttm_pfnmap_internal.h"
+
+/* How often the reaper looks at the quarantine, in ms. */
+#define REAP_PERIOD 200
+/* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
+#define REAPS_PER_KICK 5
+
+static DEFINE_SPINLOCK(ttm_pfnmap_lock);
+static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
+static LIST_HEAD(ttm_pfnmap_quarantine);
+
+static void ttm_pfnmap_reap(struct work_struct *work);
+static DECLARE_DELAYED_WORK(ttm_pfnmap_reaper, ttm_pfnmap_reap);
+
+/*
+ * Sets by ttm_tt: struct ttm_tt is embedded by drivers and must not grow. A
+ * lookup is done by somebody who keeps the ttm_tt alive, hence the set too.
+ */
+static struct rhashtable ttm_pfnmap_sets;
+static const struct rhashtable_params ttm_pfnmap_sets_params = {
+	.key_len = sizeof(struct ttm_tt *),
+	.key_offset = offsetof(struct ttm_pfnmap_set, tt),
+	.head_offset = offsetof(struct ttm_pfnmap_set, node),
+	.automatic_shrinking = true,
+};
+
+static struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt)
+{
+	return rhashtable_lookup_fast(&ttm_pfnmap_sets, &tt,
+				      ttm_pfnmap_sets_params);
+}
+
+/* ---- Address spaces ---------------------------------------------------- */
+
+/**
+ * ttm_pfnmap_reserved_mm_drained - drained, for the policy "reserved"
+ * @mm: an address space in the mm table, in which no PTE of the set is left
+ *
+ * Under "reserved" KVM holds no page reference that could be counted, so the
+ * address space itself is asked instead:
+ *
+ * - KVM registers an MMU notifier before it can read a PTE, and
+ *   mm_has_notifiers() stays true until the mm is freed. The PTEs were zapped
+ *   before this is read, under the same page table locks that KVM reads them
+ *   under. So without notifiers nobody has read a PFN through KVM, and nobody
+ *   will. Others that look up PFNs without a notifier (VFIO) are kept out by
+ *   refusing to opt in beside them.
+ * - With notifiers: KVM takes an mm_count when a VM is created and drops it as
+ *   the last step of destroying it, after every vCPU let go of its mappings,
+ *   the long-lived kvm_vcpu_map() ones included. All users together hold one
+ *   mm_count, the mm table holds one, and more than that is somebody else.
+ *
+ * mm_count is read first. The other way round mm_users could be read as 1, and
+ * mm_count after the last user's reference went, so that KVM's would be taken
+ * for the users'. In this order every race errs to "not drained".
+ *
+ * A kernel thread, or a task that is exiting, may run on a borrowed mm; where
+ * borrowing is counted, the one of the task that asks is discounted.
+ *
+ * Context: Any; the mm table holds a reference on @mm.
+ * Return: true if nobody can hold a PFN any more.
+ */
+bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm)
+{
+	int count, users, own;
+
+	if (!mm_has_notifiers(mm))
+		return true;
+
+	count = atomic_read(&mm->mm_count);
+	smp_rmb(); /* mm_count before mm_users, see above */
+	users = atomic_read(&mm->mm_users) > 0;
+	own = TTM_PFNMAP_LAZY_TLB_COUNTED && current->mm != mm &&
+	      current->active_mm == mm;
+	return count <= 1 + users + own;
+}
+
+static struct ttm_pfnmap_mm *ttm_pfnmap_mm_find(const struct mm_struct *mm)
+{
+	struct ttm_pfnmap_mm *entry;
+
+	lockdep_assert_held(&ttm_pfnmap_lock);
+	hash_for_each_possible(ttm_pfnmap_mms, entry, node, (unsigned long)mm)
+		if (entry->mm == mm)
+			return entry;
+	return NULL;
+}
+
+/*
+ * Get the table's entry for @mm, making one if there is none. May sleep, and
+ * does not fail: it runs in a fault or a fork, never in reclaim, and asks for
+ * less memory than the page tables that it stands beside.
+ */
+static struct ttm_pfnmap_mm *ttm_pfnmap_mm_get(struct mm_struct *mm)
+{
+	struct ttm_pfnmap_mm *entry, *fresh = NULL;
+
+	spin_lock(&ttm_pfnmap_lock);
+	entry = ttm_pfnmap_mm_find(mm);
+	if (!entry) {
+		spin_unlock(&ttm_pfnmap_lock);
+		fresh = kzalloc(sizeof(*fresh), GFP_KERNEL | __GFP_NOFAIL);
+		spin_lock(&ttm_pfnmap_lock);
+		entry = ttm_pfnmap_mm_find(mm);
+	}
+	if (!entry) {
+		mmgrab(mm);
+		fresh->mm = mm;
+		hash_add(ttm_pfnmap_mms, &fresh->node, (unsigned long)mm);
+		swap(entry, fresh);
+	}
+	entry->links++;
+	spin_unlock(&ttm_pfnmap_lock);
+	kfree(fresh);
+	return entry;
+}
+
+/* Returns the mm to mmdrop() once the lock is dropped, or NULL. */
+static struct mm_struct *ttm_pfnmap_mm_put(struct ttm_pfnmap_mm *entry)
+{
+	struct mm_struct *mm = entry->mm;
+
+	lockdep_assert_held(&ttm_pfnmap_lock);
+	if (--entry->links)
+		return NULL;
+	hash_del(&entry->node);
+	kfree(entry);
+	return mm;
+}
+
+/* ---- Sets -------------------------------------------------------------- */
+
+static struct ttm_pfnmap_set *ttm_pfnmap_set_new(struct ttm_pfnmap_dev *dev,
+						 struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_set *set = kzalloc(sizeof(*set), GFP_KERNEL);
+
+	if (!set)
+		return NULL;
+	set->tt = tt;
+	set->dev = dev;
+	INIT_LIST_HEAD(&set->links);
+	INIT_LIST_HEAD(&set->chunks);
+	INIT_LIST_HEAD(&set->quarantine);
+	kref_get(&dev->ref);
+	return set;
+}
+
+static void ttm_pfnmap_set_free(struct ttm_pfnmap_set *set)
+{
+	ttm_pfnmap_dev_put(set->dev);
+	kfree_rcu(set, rcu);
+}
+
+static void ttm_pfnmap_link_free(struct ttm_pfnmap_set *set,
+				 struct ttm_pfnmap_link *link)
+{
+	list_del(&link->node);
+	link->entry = NULL;
+	if (link < set->spare || link >= set->spare + ARRAY_SIZE(set->spare))
+		kfree(link);
+}
+
+/*
+ * Drop the links to address spaces that are drained. With @force all of them:
+ * the set's pages were leaked and will never be looked at again.
+ * Returns true if none is left.
+ */
+static bool ttm_pfnmap_set_drained(struct ttm_pfnmap_set *set, bool force)
+{
+	struct ttm_pfnmap_link *link, *next;
+	bool drained;
+
+	do {
+		struct mm_struct *drop = NULL;
+
+		spin_lock(&ttm_pfnmap_lock);
+		list_for_each_entry_safe(link, next, &set->links, node) {
+			if (!force && !set->policy->mm_drained(link->entry->mm))
+				continue;
+			drop = ttm_pfnmap_mm_put(link->entry);
+			ttm_pfnmap_link_free(set, link);
+			if (drop)
+				break;
+		}
+		drained = list_empty(&set->links);
+		spin_unlock(&ttm_pfnmap_lock);
+		if (!drop)
+			return drained;
+		/* May free page tables, so not under the lock. */
+		mmdrop(drop);
+	} while (1);
+}
+
+/* A link for a new address space; the BO is reserved. */
+static struct ttm_pfnmap_link *ttm_pfnmap_link_get(struct ttm_pfnmap_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(set->spare); i++)
+		if (!set->spare[i].entry)
+			return &set->spare[i];
+	return kzalloc(sizeof(struct ttm_pfnmap_link),
+		       GFP_KERNEL | __GFP_NOFAIL);
+}
+
+/* Record that @mm may hold PTEs of this set from now on (I3). */
+static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
+				  struct mm_struct *mm)
+{
+	struct ttm_pfnmap_link *link;
+
+	list_for_each_entry(link, &set->links, node)
+		if (link->entry->mm == mm)
+			return;
+
+	link = ttm_pfnmap_link_get(set);
+	link->entry = ttm_pfnmap_mm_get(mm);
+	list_add(&link->node, &set->links);
+}
+
+/* ---- Chunks ------------------------------------------------------------ */
+
+/*
+ * The order of the chunk that starts at page @i, or -1 if what is there does
+ * not look like a chunk of the TTM pool, which keeps the order in the first
+ * page's private field. (A driver may bring pages of its own.)
+ */
+static int ttm_pfnmap_chunk_order(const struct ttm_tt *tt, pgoff_t i)
+{
+	struct page *head = tt->pages[i];
+	unsigned long order, n;
+
+	if (!head)
+		return -1;
+	order = page_private(head);
+	if (order >= TTM_PFNMAP_ORDERS || i + (1UL << order) > tt->num_pages)
+		return -1;
+	for (n = 1; n < 1UL << order; n++)
+		if (tt->pages[i + n] != head + n)
+			return -1;
+	return order;
+}
+
+static void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev,
+				    unsigned int order, int sign)
+{
+	atomic_long_add(sign, &dev->chunks_marked);
+	atomic_long_add(sign * (1L << order), &dev->pages_marked);
+}
+
+/* Undo the marks of the chunks before page @end; no PTE to them exists. */
+static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
+				    const struct ttm_pfnmap_policy *policy,
+				    pgoff_t end)
+{
+	struct page **pages = set->tt->pages;
+	bool intact = true;
+	unsigned int order;
+	pgoff_t i;
+
+	for (i = 0; i < end; i += 1UL << order) {
+		order = page_private(pages[i]);
+		if (!policy->unmark(pages[i], order)) {
+			intact = false;
+			break;
+		}
+		ttm_pfnmap_count_marked(set->dev, order, -1);
+	}
+	if (intact)
+		return true;
+
+	/* All or nothing: the caller deals with a set that is marked. */
+	for (end = i, i = 0; i < end; i += 1UL << order) {
+		order = page_private(pages[i]);
+		policy->mark(pages[i], order);
+		ttm_pfnmap_count_marked(set->dev, order, 1);
+	}
+	return false;
+}
+
+/* Mark every chunk of a set, or none; the BO is reserved. */
+static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
+{
+	const struct ttm_pfnmap_policy *policy = set->dev->policy;
+	struct ttm_tt *tt = set->tt;
+	pgoff_t i;
+	int order;
+
+	for (i = 0; i < tt->num_pages; i += 1UL << order) {
+		order = ttm_pfnmap_chunk_order(tt, i);
+		if (order < 0 || policy->mark(tt->pages[i], order)) {
+			ttm_pfnmap_unmark_until(set, policy, i);
+			pr_warn_once("%s: a BO has pages that are not as the TTM pool hands them out; it cannot be mapped\n",
+				     set->dev->name);
+			return -EUCLEAN;
+		}
+		ttm_pfnmap_count_marked(set->dev, order, 1);
+	}
+
+	set->policy = policy;
+	atomic_long_inc(&set->dev->sets_exposed);
+	return 0;
+}
+
+/* ---- The hooks --------------------------------------------------------- */
+
+/**
+ * __ttm_pfnmap_prepare - make the record that retiring the pages will need
+ * @bdev: the device
+ * @tt: about to be populated
+ *
+ * Context: May sleep. The caller owns @tt.
+ * Return: 0, also where the mode has nothing to do with @tt, or -ENOMEM.
+ */
+int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bdev);
+	struct ttm_pfnmap_set *set;
+
+	/* Pages of somebody else's are not ours to mark. */
+	if (!ttm_pfnmap_dev_marks(dev) ||
+	    tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+		return 0;
+	if (ttm_pfnmap_set_find(tt))
+		return 0;
+
+	set = ttm_pfnmap_set_new(dev, tt);
+	if (!set)
+		return -ENOMEM;
+	if (rhashtable_insert_fast(&ttm_pfnmap_sets, &set->node,
+				   ttm_pfnmap_sets_params)) {
+		ttm_pfnmap_set_free(set);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* I7: only mappings that no page reference can be taken through. */
+static bool ttm_pfnmap_vma_fits(const struct vm_area_struct *vma)
+{
+	const unsigned long kinds = VM_PFNMAP | VM_MIXEDMAP | VM_IO;
+
+	return (vma->vm_flags & kinds) == (VM_PFNMAP | VM_IO) &&
+	       !is_cow_mapping(vma->vm_flags);
+}
+
+/**
+ * __ttm_pfnmap_fault - expose a BO to the address space that faults on it
+ * @vma: a mapping of the BO
+ * @tt: the BO's populated ttm_tt, or NULL if the BO is in I/O memory
+ *
+ * Context: In a page fault, before the first PTE is written; may sleep. The BO
+ * is reserved.
+ * Return: 0 if PTEs may be made, else VM_FAULT_SIGBUS.
+ */
+vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
+{
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bo->bdev);
+	struct ttm_pfnmap_set *set;
+
+	if (!ttm_pfnmap_dev_marks(dev))
+		return 0;
+	/* Not every driver's mmap comes through ttm_bo_mmap_obj(). */
+	if (!ttm_pfnmap_dev_accepts(dev, vma->vm_ops))
+		return VM_FAULT_SIGBUS;
+	if (!ttm_pfnmap_vma_fits(vma)) {
+		pr_warn_once("%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
+			     dev->name, (unsigned long)vma->vm_flags);
+		return VM_FAULT_SIGBUS;
+	}
+
+	set = tt ? ttm_pfnmap_set_find(tt) : NULL;
+	if (!set || !ttm_pfnmap_dev_activate(dev))
+		return 0;
+	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
+	ttm_pfnmap_set_expose(set, vma->vm_mm);
+	if (!set->policy && ttm_pfnmap_set_mark(set)) {
+		ttm_pfnmap_set_drained(set, true);
+		return VM_FAULT_SIGBUS;
+	}
+	return 0;
+}
+
+/**
+ * __ttm_pfnmap_vm_open - expose a BO to an address space that inherits PTEs
+ * @vma: the new mapping
+ *
+ * fork() copies PFNMAP PTEs without a fault, before or after this is called,
+ * depending on the kernel. Either is early enough: the child does not run yet,
+ * so nobody can read a PFN from its address space, and the parent's page faults
+ * are shut out by the mmap_lock that fork() holds for writing.
+ *
+ * Context: mmap_lock of @vma's address space held for writing; may sleep.
+ * Reserves the BO, in the documented order (mmap_lock, then dma_resv).
+ */
+void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
+{
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bo->bdev);
+	struct ttm_pfnmap_set *set;
+
+	/* A split or a move stays in an address space that is recorded. */
+	if (!ttm_pfnmap_dev_marks(dev) || vma->vm_mm == current->mm)
+		return;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	set = bo->ttm ? ttm_pfnmap_set_find(bo->ttm) : NULL;
+	if (set && set->policy)
+		ttm_pfnmap_set_expose(set, vma->vm_mm);
+	dma_resv_unlock(bo->base.resv);
+}
+
+/* Take the pages of a set away from its ttm_tt. */
+static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
+				 struct ttm_pool *pool, struct ttm_tt *tt)
+{
+	unsigned int order;
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages; i += 1UL << order) {
+		order = page_private(tt->pages[i]);
+		if (tt->dma_address)
+			dma_unmap_page(pool->dev, tt->dma_address[i],
+				       PAGE_SIZE << order, DMA_BIDIRECTIONAL);
+		list_add_tail(&tt->pages[i]->lru, &set->chunks);
+	}
+	set->caching = tt->caching;
+	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
+			       ttm_pfnmap_sets_params);
+	atomic_long_add(tt->num_pages, &set->dev->pages_quarantined);
+	atomic_long_dec(&set->dev->sets_exposed);
+}
+
+/* Free the pages of a set that is drained and was taken over. May sleep. */
+static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
+{
+	struct ttm_pfnmap_dev *dev = set->dev;
+	struct page *head, *next;
+
+	list_for_each_entry_safe(head, next, &set->chunks, lru) {
+		unsigned int order = page_private(head);
+		long nr = 1L << order;
+
+		list_del(&head->lru);
+		ttm_pfnmap_count_marked(dev, order, -1);
+		atomic_long_sub(nr, &dev->pages_quarantined);
+		if (set->policy->unmark(head, order)) {
+			ttm_pfnmap_free_chunk(head, order, set->caching);
+			atomic_long_add(nr, &dev->pages_retired);
+		} else {
+			pr_warn_once("%s: %ld pages at PFN %lx do not look as they were left; they are never used again\n",
+				     dev->name, nr, page_to_pfn(head));
+			atomic_long_add(nr, &dev->pages_leaked);
+		}
+	}
+	ttm_pfnmap_set_free(set);
+}
+
+/**
+ * __ttm_pfnmap_retire - a ttm_tt gives its pages back
+ * @pool: where they came from
+ * @tt: the ttm_tt
+ *
+ * Called where stock TTM would put the pages into a pool that every client
+ * allocates from, or into the page allocator. No PTE to them is left: a BO is
+ * unmapped before it is swapped out or moved, and a BO that is destroyed has no
+ * mappings.
+ *
+ * Context: May sleep; may be in reclaim. Allocates nothing and waits for nobody
+ * (I6). The BO is reserved, or nobody else knows it any more.
+ * Return: false if the caller shall free the pages as always (they are not
+ * marked any more, if ever they were), true if they are not the caller's any
+ * more.
+ */
+bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
+	bool drained;
+
+	if (!set || !set->policy)
+		return false;
+
+	drained = ttm_pfnmap_set_drained(set, false);
+	if (drained && ttm_pfnmap_unmark_until(set, set->policy,
+					       tt->num_pages)) {
+		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
+		atomic_long_dec(&set->dev->sets_exposed);
+		set->policy = NULL;
+		return false;
+	}
+
+	ttm_pfnmap_take_over(set, pool, tt);
+	if (drained) {
+		ttm_pfnmap_release(set);
+		return true;
+	}
+
+	/* ttm.ko must outlive what it has in quarantine. */
+	__module_get(THIS_MODULE);
+	spin_lock(&ttm_pfnmap_lock);
+	list_add_tail(&set->quarantine, &ttm_pfnmap_quarantine);
+	spin_unlock(&ttm_pfnmap_lock);
+	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
+			   msecs_to_jiffies(REAP_PERIOD));
+	return true;
+}
+
+/**
+ * __ttm_pfnmap_tt_fini - a ttm_tt goes away
+ * @tt: the ttm_tt; its pages were given back before
+ *
+ * Context: May sleep. Nobody else knows @tt any more.
+ */
+void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
+
+	if (!set)
+		return;
+	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
+			       ttm_pfnmap_sets_params);
+	if (WARN_ONCE(set->policy, "a ttm_tt goes with its pages exposed\n")) {
+		ttm_pfnmap_set_drained(set, true);
+		atomic_long_add(tt->num_pages, &set->dev->pages_leaked);
+		atomic_long_dec(&set->dev->sets_exposed);
+	}
+	ttm_pfnmap_set_free(set);
+}
+
+/* ---- The reaper -------------------------------------------------------- */
+
+/*
+ * An idle CPU goes on borrowing the mm of whoever ran there last, and counts it
+ * in mm_count for as long as nothing else runs there. Borrowing init's instead
+ * makes it let go.
+ */
+static void ttm_pfnmap_kick_cpu(struct work_struct *work)
+{
+	struct pid *pid = find_get_pid(1);
+	struct task_struct *init = get_pid_task(pid, PIDTYPE_PID);
+	struct mm_struct *mm = init ? get_task_mm(init) : NULL;
+
+	if (mm) {
+		kthread_use_mm(mm);
+		kthread_unuse_mm(mm);
+		mmput(mm);
+	}
+	if (init)
+		put_task_struct(init);
+	put_pid(pid);
+}
+
+static DEFINE_PER_CPU(struct work_struct, ttm_pfnmap_kicks);
+
+/* Does not wait: a busy real-time CPU would keep the reaper for ever. */
+static void ttm_pfnmap_kick(void)
+{
+	int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu)
+		queue_work_on(cpu, system_wq,
+			      per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+	cpus_read_unlock();
+}
+
+static void ttm_pfnmap_reap(struct work_struct *work)
+{
+	static unsigned int reaps;
+	struct ttm_pfnmap_set *set, *next;
+	LIST_HEAD(keep);
+	LIST_HEAD(todo);
+	bool again;
+
+	spin_lock(&ttm_pfnmap_lock);
+	list_splice_init(&ttm_pfnmap_quarantine, &todo);
+	spin_unlock(&ttm_pfnmap_lock);
+
+	list_for_each_entry_safe(set, next, &todo, quarantine) {
+		if (!ttm_pfnmap_set_drained(set, false)) {
+			list_move_tail(&set->quarantine, &keep);
+			continue;
+		}
+		list_del(&set->quarantine);
+		ttm_pfnmap_release(set);
+		module_put(THIS_MODULE);
+		cond_resched();
+	}
+
+	spin_lock(&ttm_pfnmap_lock);
+	list_splice(&keep, &ttm_pfnmap_quarantine);
+	again = !list_empty(&ttm_pfnmap_quarantine);
+	spin_unlock(&ttm_pfnmap_lock);
+
+	if (!again)
+		return;
+	if (reaps++ % REAPS_PER_KICK == 0)
+		ttm_pfnmap_kick();
+	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
+			   msecs_to_jiffies(REAP_PERIOD));
+}
+
+/**
+ * ttm_pfnmap_lifetime_init - set up the tables, once
+ *
+ * Context: Module init.
+ * Return: 0 or -ENOMEM.
+ */
+int ttm_pfnmap_lifetime_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		INIT_WORK(per_cpu_ptr(&ttm_pfnmap_kicks, cpu),
+			  ttm_pfnmap_kick_cpu);
+	return rhashtable_init(&ttm_pfnmap_sets, &ttm_pfnmap_sets_params);
+}
+
+/**
+ * ttm_pfnmap_lifetime_fini - the reverse
+ *
+ * Context: Module exit. The quarantine is empty: each set in it holds a
+ * reference to the module.
+ */
+void ttm_pfnmap_lifetime_fini(void)
+{
+	int cpu;
+
+	cancel_delayed_work_sync(&ttm_pfnmap_reaper);
+	for_each_possible_cpu(cpu)
+		cancel_work_sync(per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+	rhashtable_destroy(&ttm_pfnmap_sets);
+	rcu_barrier();
+}

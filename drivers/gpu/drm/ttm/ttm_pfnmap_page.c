@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TTM's PFNMAP mode: the only file that writes page flags and counts.
+ *
+ * A chunk is what TTM got from the page allocator in one piece: 1 << order
+ * pages, not compound, with a count of 1 on the first page and 0 on the others.
+ */
+#include <linux/mm.h>
+#include <linux/page_ref.h>
+
+#ifdef CONFIG_X86
+#include <asm/set_memory.h>
+#endif
+
+#include "ttm_pfnmap_internal.h"
+
+/* Does nobody but TTM and us use this page for anything? */
+static bool ttm_pfnmap_page_plain(struct page *page)
+{
+	return !page->mapping && atomic_read(&page->_mapcount) == -1 &&
+	       !PageLRU(page) && !PageSlab(page) && !PageHWPoison(page);
+}
+
+static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		if (i)
+			set_page_count(head + i, 1);
+		SetPageReserved(head + i);
+	}
+}
+
+/**
+ * ttm_pfnmap_reserved_mark - mark a chunk under the policy "reserved"
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * PG_reserved makes kvm_pfn_to_refcounted_page() answer NULL, so that KVM maps
+ * the page and leaves its count alone. The count must be 1 all the same: KVM
+ * asks kvm_is_zone_device_page() about every reserved page, and that WARNs when
+ * it sees a count of 0 (virt/kvm/kvm_main.c in 6.1 and 6.12).
+ *
+ * The flag is set atomically, because other bits of the same word (the memory
+ * type of the page on x86) may change at the same time.
+ *
+ * Context: Any. The caller owns the chunk and no PTE to it exists yet.
+ * Return: 0, or -EUCLEAN with nothing changed if a page is not as the page
+ * allocator left it.
+ */
+int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) != (i == 0) || PageReserved(page) ||
+		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
+			return -EUCLEAN;
+	}
+
+	ttm_pfnmap_set_marks(head, nr);
+	return 0;
+}
+
+/**
+ * ttm_pfnmap_reserved_unmark - undo ttm_pfnmap_reserved_mark()
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * Verifies every page before the first one is changed. A page that does not
+ * look as it was left means that somebody used it whom the mode knows nothing
+ * of, and must never reach the page allocator.
+ *
+ * Context: Any. The chunk is drained: nobody else can hold a PFN of it.
+ * Return: true, or false if the chunk must be leaked.
+ */
+bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) != 1 || !PageReserved(page) ||
+		    !ttm_pfnmap_page_plain(page))
+			return false;
+	}
+
+	for (i = 0; i < nr; i++) {
+		/* To 0 from 1 alone, so that no racing reference is lost. */
+		if (i && !page_ref_freeze(head + i, 1)) {
+			ttm_pfnmap_set_marks(head, i);
+			return false;
+		}
+		ClearPageReserved(head + i);
+	}
+	return true;
+}
+
+/**
+ * ttm_pfnmap_free_chunk - give an unmarked chunk back to the page allocator
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ * @caching: the caching TTM gave it; ordinary write-back is restored first
+ *
+ * Context: May sleep (a caching change flushes TLBs on every CPU).
+ */
+void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
+			   enum ttm_caching caching)
+{
+#ifdef CONFIG_X86
+	if (caching != ttm_cached)
+		set_pages_wb(head, 1 << order);
+#endif
+	__free_pages(head, order);
+}
