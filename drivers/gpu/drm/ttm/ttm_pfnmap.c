@@ -298,7 +298,7 @@ void __ttm_pfnmap_device_init(struct ttm_device *bdev)
 		return;
 	if (ttm_pfnmap_names_match(ttm_pfnmap_names,
 				   ttm_pfnmap_driver_name(bdev)))
-		ttm_pfnmap_enable(bdev);
+		dev->by_parameter = !ttm_pfnmap_enable(bdev);
 	else
 		pr_info("%s: driver \"%s\" is not in pfnmap=%s\n", dev->name,
 			ttm_pfnmap_driver_name(bdev), ttm_pfnmap_names);
@@ -447,6 +447,7 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 	const char *why = NULL;
 	int ret;
 
+	lockdep_assert_held(&ttm_pfnmap_devices_lock);
 	if (atomic_read(&dev->state) != TTM_PFNMAP_OFF) {
 		why = "it has opted in before";
 		ret = -EALREADY;
@@ -496,7 +497,11 @@ int ttm_pfnmap_enable(struct ttm_device *bdev)
 
 	mutex_lock(&ttm_pfnmap_devices_lock);
 	dev = ttm_pfnmap_dev_find(bdev);
-	if (dev) {
+	if (dev && dev->by_parameter) {
+		/* The administrator was first; the driver asks only now. */
+		dev->by_parameter = false;
+		ret = 0;
+	} else if (dev) {
 		ret = ttm_pfnmap_enable_locked(dev);
 	} else {
 		pr_warn("not opted in: the device was not initialised\n");

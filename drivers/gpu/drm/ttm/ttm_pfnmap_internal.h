@@ -64,6 +64,7 @@ enum ttm_pfnmap_state {
  * @bdev: the device, NULL once it is gone and only quarantined sets remain
  * @name: dev_name() of its struct device
  * @state: enum ttm_pfnmap_state
+ * @by_parameter: opted in by ttm.pfnmap=, and the driver has not asked yet
  * @policy: for new exposures, while @state is IDLE or ACTIVE
  * @chunks_marked: marked now
  * @pages_marked: marked now, the quarantined ones included
@@ -79,6 +80,7 @@ struct ttm_pfnmap_dev {
 	struct ttm_device *bdev;
 	char name[32];
 	atomic_t state;
+	bool by_parameter;
 	const struct ttm_pfnmap_policy *policy;
 	atomic_long_t chunks_marked;
 	atomic_long_t pages_marked;

@@ -4,7 +4,9 @@
  *
  * A test interface, not a stable uAPI: it may change with the tests. Every
  * "pad", "flags" or reserved field must be 0 unless a value is named here;
- * anything else is -EINVAL. Unknown handles are -ENOENT.
+ * anything else is -EINVAL. Unknown handles are -ENOENT. Once the device is
+ * unplugged everything is -ENODEV. Dumb buffer ioctls, MAP_DUMB among them, need
+ * the primary node; that is the DRM core's rule.
  */
 #ifndef _VTTM_DRM_H_
 #define _VTTM_DRM_H_
@@ -32,7 +34,8 @@ extern "C" {
 /**
  * struct drm_vttm_create - create a BO
  * @size: in bytes, not 0, rounded up to a page by the kernel; returned rounded.
- *	-EINVAL for 0 or on overflow, -ENOMEM above the device's limit.
+ *	-EINVAL for 0 or on overflow, -ENOMEM above the device's limit: half of
+ *	the memory, or the size of the fake VRAM with VTTM_BO_VRAM.
  * @flags: VTTM_BO_*
  * @handle: returned GEM handle. mmap offset: DRM_IOCTL_MODE_MAP_DUMB.
  */
@@ -59,7 +62,7 @@ struct drm_vttm_swapout {
  * struct drm_vttm_move - move a BO
  * @handle: GEM handle
  * @placement: VTTM_PL_SYSTEM or VTTM_PL_VRAM. -ENOSPC or -ENOMEM if it cannot
- *	fit in the fake VRAM.
+ *	fit in the fake VRAM, -EBUSY if the BO is pinned.
  */
 struct drm_vttm_move {
 	__u32 handle;
@@ -101,7 +104,8 @@ struct drm_vttm_page {
  * @count_zero: returned number of pages whose count is 0
  * @count_one: returned number of pages whose count is 1
  * @count_other: returned number of pages with any other count
- * @chunks: returned number of chunks (buddy blocks)
+ * @chunks: returned number of chunks (buddy blocks); 0 if the device uses the
+ *	DMA pool, which hides them. VTTM_PAGE_HEAD is never set there either.
  */
 struct drm_vttm_info {
 	__u32 handle;
@@ -135,7 +139,9 @@ struct drm_vttm_param {
 #define VTTM_CTL_ENABLE_NULL	2	/* ... with a NULL device */
 #define VTTM_CTL_ENABLE_FOREIGN	3	/* ... with memory that is no device */
 #define VTTM_CTL_BAD_VMA	4	/* the next mmap of this file gets
-					 * VM_MIXEDMAP set behind TTM's back
+					 * VM_MIXEDMAP set behind TTM's back;
+					 * -EOPNOTSUPP outside the mode, where
+					 * the first fault would be a BUG() in mm
 					 */
 
 /**

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: ttm pfnmap lifetime
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: TTM
+ * Functionality: TTM BOs as KVM guest memory
+ * Description: When a page that KVM may still know is given back: it stays
+ *	quarantined until nobody can hold it, and not longer. The stock twin,
+ *	the same function, shows KVM_RUN = -EFAULT and that nothing is held.
+ *
+ * SUBTEST: %s-i3-fork-copies-exposure
+ * Description: A forked child, which faults nothing, is a VMM: it holds the
+ *	pages as well
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ *
+ * SUBTEST: %s-i3-fork-child-keeps-bo
+ * Description: The VMM's child has the BO mapped after the VMM freed it
+ *
+ * SUBTEST: %s-i4-quarantine-until-vm-closed
+ * Description: The BO is freed, the VM lives: its pages are quarantined and
+ *	handed to nobody; when the VM is closed they are free within 5 s
+ *
+ * SUBTEST: %s-i4-quarantine-after-swapout
+ * Description: The same for the pages that a swapout gives back
+ *
+ * SUBTEST: %s-i4-quarantine-until-vmm-exits
+ * Description: The VMM ends without closing anything
+ *
+ * SUBTEST: %s-i4-quarantine-until-vmm-killed
+ * Description: SIGKILL for a VMM that has freed the BO
+ *
+ * SUBTEST: %s-i4-vmm-killed-while-guest-runs
+ * Description: SIGKILL for a VMM whose guest is writing to the BO
+ *
+ * SUBTEST: %s-i4-vcpu-passed-to-another-process
+ * Description: The VMM has ended, another process has its vCPU: the pages stay
+ *	until that is closed
+ *
+ * SUBTEST: %s-i4-quarantine-outlives-device
+ * Description: The device's driver is unbound and bound while pages of it are
+ *	quarantined
+ *
+ * SUBTEST: %s-swapout-under-running-guest-%s
+ * Description: 100 swapouts while the guest reads and writes all pages
+ *
+ * arg[2]:
+ * @cached:	write-back BO
+ * @wc:		write-combined BO
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "kvm_bo.h"
+#include "pageflags.h"
+#include "vmm.h"
+
+#define SEED		0x27182818
+#define SIZE		KVM_BO_MIB(1)
+#define PAGES		(SIZE / KVM_GUEST_PAGE)
+#define EMPTY_SECONDS	5
+#define SWAPOUTS	100
+
+static uint64_t quarantined(void)
+{
+	struct vttm_counters counters;
+
+	vttm_counters_total(&counters);
+	return counters.pages_quarantined;
+}
+
+static void assert_held(uint64_t pages)
+{
+	igt_assert_eq_u64(quarantined(), pages);
+}
+
+/* Held now, and still after the reaper had time for several rounds. */
+static void assert_stays_held(uint64_t pages)
+{
+	for (int i = 0; i < 10; i++) {
+		assert_held(pages);
+		usleep(200000);
+	}
+}
+
+static void free_bo(struct kvm_bo *bo)
+{
+	vttm_munmap(bo->map, bo->size);
+	bo->map = NULL;
+	vttm_close_bo(bo->fd, bo->handle);
+	bo->handle = 0;
+}
+
+static uint64_t *bo_pfns(int fd, uint32_t handle, uint32_t pages)
+{
+	uint64_t *pfns = calloc(pages, sizeof(*pfns));
+	struct drm_vttm_page page;
+
+	igt_assert(pfns);
+	for (uint32_t i = 0; i < pages; i++) {
+		vttm_page(fd, handle, i, &page);
+		pfns[i] = page.pfn;
+	}
+	return pfns;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* A BO of another client on @kind's device has none of @pfns, sorted. */
+static void assert_not_in_new_bo(enum vttm_kind kind, const uint64_t *pfns,
+				 uint32_t count)
+{
+	const size_t size = 4 * SIZE;
+	int fd = __vttm_open(kind);
+	uint32_t handle = vttm_create(fd, size, VTTM_BO_CACHED);
+	uint64_t *theirs;
+	void *map;
+
+	map = vttm_mmap(fd, handle, size);
+	memset(map, 0xee, size);
+	theirs = bo_pfns(fd, handle, size / KVM_GUEST_PAGE);
+	for (size_t i = 0; i < size / KVM_GUEST_PAGE; i++)
+		igt_assert_f(!bsearch(&theirs[i], pfns, count, sizeof(*pfns),
+				      compare_u64),
+			     "pfn %#llx belongs to a second client\n",
+			     (unsigned long long)theirs[i]);
+	free(theirs);
+	vttm_munmap(map, size);
+	vttm_close_bo(fd, handle);
+	close(fd);
+}
+
+/* A process that never knew the VM takes memory where it can. */
+static void other_client_gets_none(const uint64_t *pfns, uint32_t count)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		for (int i = 0; i < 4; i++) {
+			assert_not_in_new_bo(VTTM_MODE, pfns, count);
+			assert_not_in_new_bo(VTTM_STOCK, pfns, count);
+		}
+		exit(0);
+	}
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+}
+
+static void assert_untouched(const uint64_t *pfns, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		igt_assert(page_is_reserved(pfns[i]));
+		igt_assert(!page_is_free(pfns[i]));
+	}
+}
+
+static void assert_none_marked(const uint64_t *pfns, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		igt_assert(!page_is_reserved(pfns[i]));
+}
+
+/* A VM whose guest has written all of the BO, or NULL as stock refused it. */
+static struct kvm_guest *start_guest(struct kvm_bo *bo)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (kvm_bo_guest(bo, guest, &job)) {
+		kvm_host_verify(bo->map, &job);
+		return guest;
+	}
+	kvm_guest_destroy(guest);
+	return NULL;
+}
+
+static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
+{
+	struct kvm_guest *guest = start_guest(bo);
+	uint64_t *pfns = bo_pfns(bo->fd, bo->handle, bo->pages);
+
+	qsort(pfns, bo->pages, sizeof(*pfns), compare_u64);
+	if (swapout)
+		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
+	else
+		free_bo(bo);
+
+	if (guest) {
+		assert_held(bo->pages);
+		assert_untouched(pfns, bo->pages);
+		other_client_gets_none(pfns, bo->pages);
+		assert_stays_held(bo->pages);
+		assert_untouched(pfns, bo->pages);
+		/* This process lives on: closing the VM must be enough. */
+		kvm_guest_destroy(guest);
+		vttm_wait_quarantine_empty(EMPTY_SECONDS);
+	}
+	assert_none_marked(pfns, bo->pages);
+	free(pfns);
+}
+
+static void until_vmm_exits(struct kvm_bo *bo, const void *arg)
+{
+	struct vmm vmm;
+
+	(void)arg;
+	vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_CACHED, VMM_FREE_BO);
+	bo->refused = vmm.refused;
+	if (!vmm.refused)
+		assert_stays_held(PAGES);
+	vmm_exit(&vmm);
+}
+
+static void until_vmm_killed(struct kvm_bo *bo, const void *arg)
+{
+	struct vmm vmm;
+
+	(void)arg;
+	vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_CACHED, VMM_FREE_BO);
+	bo->refused = vmm.refused;
+	if (!vmm.refused)
+		assert_stays_held(PAGES);
+	vmm_kill(&vmm);
+}
+
+static void killed_while_guest_runs(struct kvm_bo *bo, const void *arg)
+{
+	struct vmm vmm;
+
+	(void)arg;
+	for (int i = 0; i < 5; i++) {
+		vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_WC, VMM_KEEP_RUNNING);
+		bo->refused = vmm.refused;
+		usleep(100000 + i * 7000);
+		vmm_kill(&vmm);
+		if (vmm.refused)
+			return;
+		vttm_wait_quarantine_empty(EMPTY_SECONDS);
+	}
+}
+
+static void vcpu_passed(struct kvm_bo *bo, const void *arg)
+{
+	struct vmm vmm;
+
+	(void)arg;
+	vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_CACHED,
+		  VMM_FREE_BO | VMM_SEND_VCPU);
+	bo->refused = vmm.refused;
+	if (vmm.refused)
+		return;
+	igt_assert_fd(vmm.vcpu_fd);
+	assert_held(PAGES);
+	vmm_exit(&vmm);
+	assert_stays_held(PAGES);
+	close(vmm.vcpu_fd);
+	vttm_wait_quarantine_empty(EMPTY_SECONDS);
+}
+
+static void outlives_device(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = start_guest(bo);
+	char *device = strdup(vttm_dev_name(bo->fd));
+
+	(void)arg;
+	free_bo(bo);
+	kvm_bo_fini(bo);
+	if (guest) {
+		assert_held(bo->pages);
+		vttm_replug(device);
+		assert_stays_held(bo->pages);
+		kvm_guest_destroy(guest);
+		vttm_wait_quarantine_empty(EMPTY_SECONDS);
+	}
+	free(device);
+}
+
+/* In the child, whose page table has the BO by fork alone. */
+static void child_is_vmm(struct kvm_bo *bo, int ready, int quit)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_READ, SEED);
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	char works;
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	works = kvm_bo_guest(bo, guest, &job);
+	vttm_munmap(bo->map, bo->size);
+	igt_assert_eq(write(ready, &works, 1), 1);
+	igt_assert_eq(read(quit, &works, 1), 0);
+	exit(0);
+}
+
+static void fork_copies_exposure(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	int ready[2], quit[2], status;
+	char works;
+	pid_t pid;
+
+	(void)arg;
+	kvm_host_write(bo->map, &job);
+	igt_assert_eq(pipe(ready), 0);
+	igt_assert_eq(pipe(quit), 0);
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		close(quit[1]);
+		child_is_vmm(bo, ready[1], quit[0]);
+	}
+	close(ready[1]);
+	igt_assert_eq(read(ready[0], &works, 1), 1);
+	bo->refused = !works;
+	free_bo(bo);
+	if (works)
+		assert_stays_held(bo->pages);
+	close(quit[1]);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+	if (works)
+		vttm_wait_quarantine_empty(EMPTY_SECONDS);
+}
+
+/* In the child, which has no VM: the data is there until it says so. */
+static void child_keeps_bo(struct kvm_bo *bo, int quit)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_READ, SEED);
+	char byte;
+
+	igt_assert_eq(read(quit, &byte, 1), 0);
+	kvm_host_verify(bo->map, &job);
+	exit(0);
+}
+
+static void fork_child_keeps_bo(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = start_guest(bo);
+	int quit[2], status;
+	pid_t pid;
+
+	(void)arg;
+	if (!guest)
+		return;
+	igt_assert_eq(pipe(quit), 0);
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		/* A VM's descriptors hold it: they are the parent's alone. */
+		close(guest->vcpu_fd);
+		close(guest->vm_fd);
+		munmap(guest->run, guest->run_size);
+		close(quit[1]);
+		child_keeps_bo(bo, quit[0]);
+	}
+	free_bo(bo);
+	assert_held(0);
+	close(quit[1]);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+	assert_held(bo->pages);
+	kvm_guest_destroy(guest);
+	vttm_wait_quarantine_empty(EMPTY_SECONDS);
+}
+
+struct swapper {
+	struct kvm_bo *bo;
+	struct kvm_guest *guest;
+	atomic_bool stop, stopped;
+	struct kvm_guest_result result;
+	uint32_t seed;		/* of what is in the BO */
+	unsigned int passes;
+};
+
+/* Each pass verifies what the one before has written. */
+static void *guest_thread(void *arg)
+{
+	struct swapper *s = arg;
+	struct kvm_guest_job job;
+
+	do {
+		job = kvm_bo_job(s->bo, KVM_OP_READ_WRITE, s->seed);
+		job.words = 16;
+		kvm_guest_run(s->guest, &job, &s->result);
+		if (!s->result.finished || s->result.mismatch)
+			break;
+		s->seed = ~s->seed;
+		s->passes++;
+	} while (!s->stop);
+	s->stopped = true;
+	return NULL;
+}
+
+static void swapout_loop(struct swapper *s)
+{
+	unsigned int swapouts = 0;
+	uint64_t pages;
+	int ret;
+
+	/* A swapout that found nothing, or the BO locked, does not count. */
+	while (swapouts < SWAPOUTS && !s->stopped) {
+		ret = __vttm_swapout(s->bo->fd, s->bo->handle, &pages);
+		igt_assert_f(!ret || ret == -EBUSY, "swapout: %s\n",
+			     strerror(-ret));
+		swapouts += !ret && pages;
+		if (ret || !pages)
+			usleep(1000);
+	}
+	igt_info("%u swapouts under the running guest\n", swapouts);
+}
+
+static void swapout_under_guest(struct kvm_bo *bo, const void *arg)
+{
+	struct swapper s = { .bo = bo, .seed = SEED };
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	pthread_t thread;
+
+	(void)arg;
+	job.words = 16;
+	kvm_host_write(bo->map, &job);
+	s.guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	kvm_guest_map(s.guest, KVM_GUEST_GPA, bo->map, bo->size);
+	igt_assert_eq(pthread_create(&thread, NULL, guest_thread, &s), 0);
+	swapout_loop(&s);
+	s.stop = true;
+	igt_assert_eq(pthread_join(thread, NULL), 0);
+	igt_info("%u passes of the guest, %lu spurious -EFAULT\n", s.passes,
+		 s.guest->retries);
+
+	if (bo->kind == VTTM_STOCK)
+		igt_assert_eq(s.result.err, -EFAULT);
+	else
+		igt_assert_f(s.result.finished && !s.result.mismatch, "%s\n",
+			     kvm_guest_result_str(&s.result));
+	/* Alone, now: stock's failure is no race. */
+	job.op = KVM_OP_READ;
+	job.seed = s.seed;
+	if (kvm_bo_guest(bo, s.guest, &job)) {
+		kvm_host_verify(bo->map, &job);
+		kvm_bo_check_counts(bo);
+	}
+	kvm_guest_destroy(s.guest);
+}
+
+static const struct {
+	const char *name, *describe;
+	void (*fn)(struct kvm_bo *bo, const void *arg);
+	bool bo;		/* no: a VMM process has it */
+	uint32_t flags;
+	const void *arg;
+} tests[] = {
+	{ "i3-fork-copies-exposure", "A forked child is the VMM.",
+	  fork_copies_exposure, true, VTTM_BO_CACHED, NULL },
+	{ "i3-fork-child-keeps-bo", "A child keeps the BO the VMM freed.",
+	  fork_child_keeps_bo, true, VTTM_BO_CACHED, NULL },
+	{ "i4-quarantine-until-vm-closed", "The BO is freed, the VM lives.",
+	  until_vm_closed, true, VTTM_BO_CACHED, NULL },
+	{ "i4-quarantine-after-swapout", "Swapped out, the VM lives.",
+	  until_vm_closed, true, VTTM_BO_WC, "swapout" },
+	{ "i4-quarantine-until-vmm-exits", "The VMM just ends.",
+	  until_vmm_exits, false, VTTM_BO_CACHED, NULL },
+	{ "i4-quarantine-until-vmm-killed", "The VMM is killed.",
+	  until_vmm_killed, false, VTTM_BO_CACHED, NULL },
+	{ "i4-vmm-killed-while-guest-runs", "The VMM is killed at work.",
+	  killed_while_guest_runs, false, VTTM_BO_CACHED, NULL },
+	{ "i4-vcpu-passed-to-another-process", "Another process has the vCPU.",
+	  vcpu_passed, false, VTTM_BO_CACHED, NULL },
+	{ "i4-quarantine-outlives-device", "The driver is unbound.",
+	  outlives_device, true, VTTM_BO_CACHED, NULL },
+	{ "swapout-under-running-guest-cached", "100 swapouts under a guest.",
+	  swapout_under_guest, true, VTTM_BO_CACHED, NULL },
+	{ "swapout-under-running-guest-wc", "100 swapouts under a guest.",
+	  swapout_under_guest, true, VTTM_BO_WC, NULL },
+};
+
+igt_main
+{
+	igt_fixture
+		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+
+	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
+		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+			const struct kvm_bo_test test = {
+				.fn = tests[i].fn,
+				.arg = tests[i].arg,
+				.size = tests[i].bo ? SIZE : 0,
+				.flags = tests[i].flags,
+			};
+
+			igt_describe(tests[i].describe);
+			igt_subtest_f("%s-%s", vttm_kind_name(kind),
+				      tests[i].name)
+				kvm_bo_run(kind, &test);
+		}
+	}
+}

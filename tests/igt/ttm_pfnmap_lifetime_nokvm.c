@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: ttm pfnmap lifetime nokvm
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: TTM
+ * Functionality: TTM BOs in processes without KVM
+ * Description: The mode costs a process without KVM nothing that lasts: pages
+ *	are marked before anybody can see them, and given back at once.
+ *
+ * SUBTEST: %s-i1-mark-before-first-pte
+ * Description: While one thread faults BOs in, another reads the page table:
+ *	each page found there is marked. On stock none is
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ *
+ * SUBTEST: mode-i4-no-kvm-frees-at-once-%s
+ * Description: A process without KVM frees BOs: nothing is ever quarantined
+ *
+ * arg[1]:
+ * @alone:		one thread
+ * @sleeping-threads:	with sleeping threads
+ * @migrating:		one thread that moves from CPU to CPU
+ * @after-fork:		with children that had the mapping
+ * @anonymous-memory:	with memory for transparent huge pages
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "kvm_bo.h"
+#include "pageflags.h"
+
+#define SIZE		KVM_BO_MIB(1)
+#define PAGES		(SIZE / KVM_GUEST_PAGE)
+#define BOS		50
+#define THREADS		3
+
+struct toucher {
+	volatile char *map;
+	size_t size;
+	atomic_bool done;
+};
+
+static void *touch_thread(void *arg)
+{
+	struct toucher *t = arg;
+
+	for (size_t i = 0; i < t->size; i += KVM_GUEST_PAGE)
+		t->map[i] = 1;
+	t->done = true;
+	return NULL;
+}
+
+/* The number of unmarked pages among those that have a PTE at the moment. */
+static unsigned int unmarked(const struct kvm_bo *bo, unsigned int *seen)
+{
+	unsigned int count = 0;
+
+	*seen = 0;
+	for (uint32_t i = 0; i < bo->pages; i++) {
+		uint64_t pfn = page_mapped_pfn((char *)bo->map +
+					       (size_t)i * KVM_GUEST_PAGE);
+
+		if (!pfn)
+			continue;
+		++*seen;
+		count += !page_is_reserved(pfn);
+	}
+	return count;
+}
+
+static void mark_before_pte(struct kvm_bo *bo, const void *arg)
+{
+	struct toucher t = { .map = bo->map, .size = bo->size };
+	unsigned int seen, bad = 0, rounds = 0;
+	pthread_t thread;
+
+	(void)arg;
+	igt_assert_eq(unmarked(bo, &seen), 0);
+	igt_assert_eq(seen, 0);
+	igt_assert_eq(pthread_create(&thread, NULL, touch_thread, &t), 0);
+	while (!t.done) {
+		bad += unmarked(bo, &seen);
+		rounds++;
+	}
+	igt_assert_eq(pthread_join(thread, NULL), 0);
+	bad += unmarked(bo, &seen);
+	igt_assert_eq(seen, bo->pages);
+	igt_info("%u rounds, %u unmarked pages seen\n", rounds, bad);
+	if (bo->kind == VTTM_MODE)
+		igt_assert_eq(bad, 0);
+	bo->refused = bad;
+}
+
+static void *sleep_thread(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void with_threads(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < THREADS; i++)
+		igt_assert_eq(pthread_create(&thread, NULL, sleep_thread, NULL),
+			      0);
+}
+
+static void move_to_another_cpu(unsigned int round)
+{
+	const unsigned long mask = 1ul << (round & 1);
+
+	/* Fails where there is one CPU: then there is nothing to move to. */
+	syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
+}
+
+static void fork_and_wait(unsigned int round)
+{
+	pid_t pid;
+	int status;
+
+	(void)round;
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid)
+		exit(0);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+}
+
+static void with_anonymous_memory(void)
+{
+	const size_t size = KVM_BO_MIB(8);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	igt_assert(map != MAP_FAILED);
+	madvise(map, size, MADV_HUGEPAGE);
+	memset(map, 1, size);
+}
+
+static const struct variant {
+	const char *name;
+	void (*before)(void);
+	void (*while_mapped)(unsigned int round);
+} variants[] = {
+	{ "alone", NULL, NULL },
+	{ "sleeping-threads", with_threads, NULL },
+	{ "migrating", NULL, move_to_another_cpu },
+	{ "after-fork", NULL, fork_and_wait },
+	{ "anonymous-memory", with_anonymous_memory, NULL },
+};
+
+static void frees_at_once(struct kvm_bo *unused, const void *arg)
+{
+	const struct variant *variant = arg;
+	struct vttm_counters before, after;
+	struct kvm_bo bo;
+
+	(void)unused;
+	if (variant->before)
+		variant->before();
+	vttm_counters_total(&before);
+	for (int i = 0; i < BOS; i++) {
+		kvm_bo_init(&bo, VTTM_MODE, SIZE, VTTM_BO_CACHED);
+		memset(bo.map, i, bo.size);
+		kvm_bo_check_counts(&bo);
+		if (variant->while_mapped)
+			variant->while_mapped(i);
+		kvm_bo_fini(&bo);
+		vttm_counters_total(&after);
+		igt_assert_eq_u64(after.pages_quarantined, 0);
+	}
+	/* And they did go through the mode. */
+	igt_assert_eq_u64(after.pages_retired - before.pages_retired,
+			  BOS * PAGES);
+}
+
+igt_main
+{
+	const struct kvm_bo_test mark_test = {
+		.fn = mark_before_pte,
+		.size = KVM_BO_MIB(16),
+	};
+
+	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
+		igt_describe("No page is in a page table before it is marked.");
+		igt_subtest_f("%s-i1-mark-before-first-pte",
+			      vttm_kind_name(kind))
+			kvm_bo_run(kind, &mark_test);
+	}
+
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+		const struct kvm_bo_test test = {
+			.fn = frees_at_once,
+			.arg = &variants[i],
+		};
+
+		igt_describe("A process without KVM quarantines nothing.");
+		igt_subtest_f("mode-i4-no-kvm-frees-at-once-%s",
+			      variants[i].name)
+			kvm_bo_run(VTTM_MODE, &test);
+	}
+}

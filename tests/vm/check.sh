@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# check.sh KERNEL...: build everything, run every suite, collect the results in
+# build/results. One stream of work per kernel, side by side.
+
+. "$(dirname "$0")/lib.sh"
+
+RESULTS=$BUILD/results
+RAW=$RESULTS/raw
+
+plan() { echo "$*" >>"$RESULTS/plan"; }
+
+# suite SUITE KERNEL FILE COMMAND...: run a command that prints result lines.
+suite() {
+	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS
+	shift 3
+	"$@" >"$text" 2>"$LOGS/$name.log" </dev/null || rc=$?
+	if [ $rc -ne 0 ] && ! grep -q '^FAIL ' "$text"; then
+		echo "FAIL suite-exit exit $rc without a failed test: $(tail -n 1 "$LOGS/$name.log")" >>"$text"
+	fi
+	mv "$text" "$RAW/$name.txt"
+	printf '  %3d s  suite %s: %d passed, %d failed\n' $((SECONDS - start)) "$name" \
+		"$(grep -c '^PASS ' "$RAW/$name.txt")" "$(grep -c '^FAIL ' "$RAW/$name.txt")"
+}
+
+# vm_suite SUITE KERNEL FILE IMAGE SCRIPT ARGS SECONDS: run a guest script; that
+# the VM ends well and the kernel's log is clean are two more tests of it.
+vm_suite() {
+	local name=$1.$2.$3 vm=$BUILD/$2/vm
+	rm -f "$vm/$name".{out,console,verdict}
+	VM_OUT=$name VM_ARGS=$6 VM_SECONDS=$7 "$VM_DIR/run-vm.sh" "$2" "$4" "$5" 2>"$LOGS/$name.log" ||
+		printf '  fail   VM %s: %s\n' "$name" "$(grep -m 1 'error:' "$LOGS/$name.log")"
+	[ -f "$vm/$name.verdict" ] || return 0
+	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
+}
+
+igt_programs() { (cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done); }
+
+plan_kernel() {
+	local program
+	plan abi "$1" abi
+	plan smoke "$1" smoke
+	for program in $(igt_programs); do
+		plan igt "$1" "$program"
+	done
+}
+
+stream() {
+	local program
+	"$VM_DIR/overlay.sh" "$1"
+	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd
+	vm_suite smoke "$1" smoke check smoke.sh '' 120
+	for program in $(igt_programs); do
+		vm_suite igt "$1" "$program" check igt.sh "$program" 900
+	done
+	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
+}
+
+if [ "${1:-}" = --stream ]; then
+	stream "$2"
+	exit
+fi
+
+rm -rf "$RESULTS"
+mkdir -p "$RAW" "$LOGS"
+plan style all style
+plan rig all scan-log
+for kernel; do
+	plan_kernel "$kernel"
+done
+
+"$VM_DIR/root.sh" base
+suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
+"$VM_DIR/build-igt.sh"
+streams=()
+for kernel; do
+	"$0" --stream "$kernel" &
+	streams+=($!)
+done
+failed=0
+for pid in "${streams[@]}"; do
+	wait "$pid" || failed=1
+done
+if [ -x "$VM_DIR/style.sh" ]; then suite style all style "$VM_DIR/style.sh" "$@"; fi
+
+rc=0
+"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?
+[ $failed -eq 0 ] || [ $rc -ne 0 ] || rc=2
+exit $rc

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The part of kernels.sh that runs inside the root tree:
+#	fetch-kernel.sh SUITE DIR resolve	ask the mirror; names in DIR/packages, DIR/version
+#	fetch-kernel.sh SUITE DIR download	the packages into DIR/debs
+#	fetch-kernel.sh SUITE DIR unpack TO	into TO, then forget the packages
+set -euo pipefail
+
+suite=$1 dir=$2
+apt=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null
+	-o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache"
+	-o "Dir::State::status=$dir/status" -o APT::Sandbox::User=root
+	-o APT::Update::Error-Mode=any -o Acquire::Retries=2)
+
+# depends PACKAGE PATTERN: its direct dependencies whose name matches.
+depends() {
+	apt-cache "${apt[@]}" depends --no-recommends --no-suggests --no-conflicts --no-breaks \
+		--no-replaces --no-enhances "$1" | sed -n 's/.*Depends: \([a-z0-9].*\)/\1/p' | grep -E "$2"
+}
+
+resolve() {
+	local image headers source more
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	sed "s/trixie/$suite/g" /etc/apt/sources.list >"$dir/sources.list"
+	: >"$dir/status"
+	apt-get "${apt[@]}" update
+	image=$(depends linux-image-amd64 '^linux-image-[0-9]')
+	headers=$(depends linux-headers-amd64 '^linux-headers-[0-9]')
+	source=$(depends linux-source '^linux-source-[0-9]')
+	more=$(depends "$headers" '^linux-(headers|kbuild)-')
+	printf '%s\n' "$image" "$headers" "$source" "$more" | sort -u >"$dir/packages"
+	apt-cache "${apt[@]}" show --no-all-versions "$source" | sed -n 's/^Version: //p' >"$dir/version"
+}
+
+download() {
+	rm -rf "$dir/debs"
+	mkdir "$dir/debs"
+	cd "$dir/debs"
+	# shellcheck disable=SC2046 # one package a word
+	apt-get "${apt[@]}" download $(cat "$dir/packages")
+}
+
+# The headers reach their scripts through /usr/lib, which is the root tree's;
+# everything of a kernel shall be in /usr/src, /usr/lib/modules and /boot.
+move_kbuild() {
+	local kbuild link
+	for kbuild in usr/lib/linux-kbuild-*; do
+		rm -f "usr/src/${kbuild##*/}"
+		mv "$kbuild" usr/src/
+		for link in usr/src/linux-headers-*/scripts usr/src/linux-headers-*/tools; do
+			ln -sfn "../${kbuild##*/}/${link##*/}" "$link"
+		done
+	done
+}
+
+# What the kernel's own source adds to the headers: the files we hook and the
+# checkers. The archive stays, for whoever builds a whole kernel.
+unpack_source() {
+	local archive
+	archive=$(echo usr/src/linux-source-*.tar.xz)
+	mkdir stock
+	tar -x -I 'xz -dT2' -f "$archive" -C stock --strip-components=1 --wildcards \
+		'*/drivers/gpu/drm/ttm' '*/drivers/gpu/drm/virtio' '*/include/drm/ttm' \
+		'*/scripts/*.pl' '*/scripts/*.py' '*/scripts/kernel-doc' '*/scripts/spelling.txt' \
+		'*/scripts/const_structs.checkpatch' '*/.clang-format' \
+		'*/Documentation/dev-tools/checkpatch.rst'
+}
+
+unpack() {
+	local to=$1 deb release
+	rm -rf "$to.tmp"
+	mkdir -p "$to.tmp/usr/lib" "$to.tmp/usr/bin"
+	cd "$to.tmp"
+	ln -s usr/lib lib
+	for deb in "$dir"/debs/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink \
+			--exclude=./usr/share --exclude=./etc --exclude='./usr/lib/linux-image-*'
+	done
+	rm -f usr/src/linux-config-*
+	move_kbuild
+	unpack_source
+	release=$(basename usr/lib/modules/*)
+	depmod -b . "$release"
+	mv -T "$to.tmp" "$to"
+	rm -rf "$dir/debs"
+}
+
+shift 2
+"$@"

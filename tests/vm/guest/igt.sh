@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# igt.sh [PROGRAM...]: run IGT test programs, all of them by default, on vttm
+# with a twin that never opted in. results.py reads what is printed.
+
+# run PROGRAM [ARGUMENT...]: its output goes on, and into /tmp/igt.log.
+run() {
+	{
+		"$@"
+		echo "TTM-PFNMAP-EXIT $?"
+	} 2>&1 | tee -a /tmp/igt.log
+}
+
+unreported() {
+	while read -r subtest; do
+		grep -q "^Subtest $subtest: " /tmp/igt.log || echo "$subtest"
+	done </tmp/igt.list
+}
+
+one_program() {
+	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
+	: >/tmp/igt.log
+	"/igt/$1" --list-subtests >/tmp/igt.list
+	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
+	run "/igt/$1"
+	# A crash ends the program: the rest gets a process each.
+	unreported >/tmp/igt.rest
+	while read -r subtest; do
+		echo "TTM-PFNMAP-AGAIN $subtest"
+		run "/igt/$1" --run-subtest "$subtest" </dev/null
+	done </tmp/igt.rest
+	echo "TTM-PFNMAP-PROGRAM-END $1"
+}
+
+for module in drm ttm drm_ttm_helper kvm kvm-amd; do
+	load $module || exit 1
+done
+load vttm twin=1 || exit 1
+
+[ $# -gt 0 ] || set -- $(cd /igt && ls)
+for program; do
+	one_program "$program"
+done
+
+modprobe -r vttm && echo "PASS unload-vttm" || echo "FAIL unload-vttm vttm cannot be unloaded after the tests"
+modprobe -r drm_ttm_helper ttm && echo "PASS unload-ttm" || echo "FAIL unload-ttm ttm cannot be unloaded after the tests"

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# initramfs.sh KERNEL NAME OURS|STOCK MODULE...: build/KERNEL/vm/NAME.cpio, with
+# these modules, all they depend on, libigt, the test programs and the guest
+# scripts. OURS takes our ttm.ko, STOCK the one of the image. FILES=a:b adds
+# more, paths of the repository's build/. Each part is made when it changed.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1 name=$2 flavour=$3
+shift 3
+out=$BUILD/$kernel/vm
+mkdir -p "$out" "$BUILD/vm"
+lock "$out/$name.lock"
+
+# pack ARCHIVE INPUTS WHAT COMMAND...: run it inside the tree if the hash of the
+# inputs is not the one the archive was made of.
+pack() {
+	local archive=$1 hash=$2 kernel_wanted=$3
+	shift 3
+	[ "$(cat "$archive.hash" 2>/dev/null)" != "$hash" ] || return 0
+	rm -f "$archive.hash"
+	IN_KERNEL=$kernel_wanted "$VM_DIR/in-root.sh" /src/tests/vm/pack.sh "$@" \
+		>"$archive.log" 2>&1 || { show_log_end "$archive.log" && die "cannot make $archive"; }
+	echo "$hash" >"$archive.hash"
+}
+
+base=$BUILD/vm/base.cpio
+exec 6>"$BUILD/vm/base.lock"
+flock 6
+pack "$base" "$(layer_dir base) $(hash_of "$VM_DIR/pack.sh")" '' base /build/vm/base.cpio
+exec 6>&-
+
+own=()
+[ "$flavour" != ours ] || own+=("$BUILD/$kernel/ttm/ttm.ko")
+for module in "$BUILD/$kernel"/vttm/*.ko "$BUILD/$kernel"/kmod/*.ko; do
+	[ ! -f "$module" ] || own+=("$module")
+done
+modules=$out/$name.modules.cpio
+pack "$modules" "$(kernel_dir "$kernel") $* $(hash_of "$VM_DIR/pack.sh" "${own[@]}")" "$kernel" \
+	modules "/build/$kernel/vm/$name.modules.cpio" "$(kernel_release "$kernel")" \
+	"${own[*]/#$BUILD//build}" "$*"
+
+mapfile -t files < <(tr : '\n' <<<"${FILES:-}" | sed '/^$/d')
+payload=$out/$name.payload.cpio
+pack "$payload" "$(hash_of "$VM_DIR/pack.sh" "$VM_DIR/guest" "$BUILD/igt" "${files[@]/#/$BUILD/}")" '' \
+	payload "/build/$kernel/vm/$name.payload.cpio" "${files[@]}"
+
+cat "$base" "$modules" "$payload" >"$out/$name.cpio"

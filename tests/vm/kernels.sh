@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernels.sh KERNEL: fetch and unpack Debian's stock image, headers and source
+# of this kernel, whatever version the metapackages name today.
+# They are asked at most once a day; without a network what is there is used.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1
+kernels_of "$kernel" >/dev/null
+suite=$(suite_of "$kernel")
+kernels=$CACHE/kernels
+current=$kernels/$kernel.current
+
+is_fresh() {
+	[ -s "$current" ] && [ -d "$kernels/$(cat "$current")" ] &&
+		[ -n "$(find "$current" -mmin -1440)" ]
+}
+
+remove_old() {
+	local old
+	for old in "$kernels/$kernel"-*; do
+		# Held shared by whoever works with it, see in-root.sh.
+		[ "${old##*/}" = "$1" ] || flock -n "$old" rm -rf --one-file-system "$old" || true
+	done
+}
+
+! is_fresh || exit 0
+"$VM_DIR/root.sh" base
+lock "$kernels/$kernel.lock"
+! is_fresh || exit 0
+
+fetch=(env IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite")
+if ! "${fetch[@]}" resolve >"$LOGS/resolve-$kernel.log" 2>&1; then
+	[ -s "$current" ] && [ -d "$kernels/$(cat "$current")" ] || {
+		show_log_end "$LOGS/resolve-$kernel.log"
+		die "cannot ask the Debian mirror for kernel $kernel" \
+			"is there a network? the whole log: $LOGS/resolve-$kernel.log"
+	}
+	say "  note   the Debian mirror does not answer, going on with $(cat "$current")"
+	exit 0
+fi
+
+name=$kernel-$(cat "$kernels/apt-$suite/version")
+if [ ! -d "$kernels/$name" ]; then
+	need_space "$kernels" 2500 "kernel $kernel"
+	step "fetch-$kernel" "fetch Debian's $name (image, headers, source), once per version" \
+		"${fetch[@]}" download
+	step "unpack-$kernel" "unpack $name" "${fetch[@]}" unpack "/cache/kernels/$name"
+fi
+echo "$name" >"$current.new"
+mv "$current.new" "$current"
+remove_old "$name"

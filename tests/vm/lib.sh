@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What every script of the rig shares: places, messages, steps, locks.
+
+set -euo pipefail
+
+# A script must not outlive the one that called it, not even when that one is
+# killed the hard way: otherwise a killed make would leave QEMU running.
+if [ "${RIG_DIES_WITH_PARENT:-}" != $$ ]; then
+	RIG_DIES_WITH_PARENT=$$ exec setpriv --pdeathsig KILL -- bash "$0" "$@"
+fi
+
+VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REPO=$(cd "$VM_DIR/../.." && pwd)
+BUILD=$REPO/build
+LOGS=$BUILD/logs
+CACHE=${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}
+ALL_KERNELS=(6.1 6.12)
+: "${V:=0}" "${TIMEOUT:=1}"
+export CACHE V TIMEOUT
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+	printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+	shift
+	[ $# -eq 0 ] || printf '    %s\n' "$@" >&2
+	exit 1
+}
+
+# kernels_of WORD: the kernels it selects, one a line.
+kernels_of() {
+	case "${1:-all}" in
+	all) printf '%s\n' "${ALL_KERNELS[@]}" ;;
+	6.1 | 6.12) printf '%s\n' "$1" ;;
+	*) die "KERNEL=$1 is not known" "use KERNEL=6.1, KERNEL=6.12 or KERNEL=all" ;;
+	esac
+}
+
+suite_of() {
+	case "$1" in
+	6.1) echo bookworm ;;
+	6.12) echo trixie ;;
+	esac
+}
+
+show_log_end() {
+	printf -- '---- the last lines of %s\n' "$1" >&2
+	tail -n 25 "$1" >&2
+	printf -- '----\n' >&2
+	if grep -q 'No space left on device' "$1"; then
+		printf 'The disk is full: free some space (make clean, make distclean) and run it again.\n' >&2
+	fi
+}
+
+# step LOG WHAT COMMAND...: run an external command with its output in a log,
+# say what is done and how long it took, and stop with the log's end if it fails.
+# Not for shell functions: "set -e" would not work in them.
+step() {
+	local log=$LOGS/$1.log what=$2 start=$SECONDS rc=0
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	printf '  ....   %s\n' "$what"
+	if [ "$V" = 1 ]; then
+		"$@" </dev/null 2>&1 | tee "$log" || rc=$?
+	else
+		"$@" </dev/null >"$log" 2>&1 || rc=$?
+	fi
+	if [ $rc -ne 0 ]; then
+		show_log_end "$log"
+		die "failed: $what (exit $rc, after $((SECONDS - start)) s)" "the whole log: $log"
+	fi
+	printf '  %3d s  %s\n' $((SECONDS - start)) "$what"
+}
+
+# lock NAME: hold CACHE/NAME.lock until this script ends.
+lock() {
+	mkdir -p "$(dirname "$1")" || die "cannot make $(dirname "$1")"
+	exec 9>"$1" || die "cannot write $1"
+	if ! flock -n 9; then
+		say "  ....   waiting for another make to finish with ${1%.lock}"
+		flock 9
+	fi
+}
+
+# need_space DIR MEGABYTES WHAT
+need_space() {
+	local have
+	mkdir -p "$1" 2>/dev/null || die "cannot make $1"
+	have=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$have" -ge "$2" ] ||
+		die "$3 needs $2 MB in $1, and only $have MB are free" \
+			"free some space, or set CACHE=DIR to use another disk"
+}
+
+# The command that gives a private mount and pid namespace; nothing in it
+# outlives it. A plain user gets a user namespace as well.
+namespace_command() {
+	NS=(unshare --mount --pid --fork --kill-child)
+	[ "$(id -u)" -ne 0 ] || return 0
+	NS=(unshare --user --map-root-user --map-auto "${NS[@]:1}")
+	unshare --user --map-root-user --map-auto true 2>/dev/null ||
+		die "a plain user needs user namespaces with sub-ids here" \
+			"run make as root, or: install the package uidmap, give yourself a line in" \
+			"/etc/subuid and /etc/subgid, and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)"
+}
+
+# layer_dir LAYER: where the root tree made of these packages stands.
+layer_dir() {
+	local inputs=("$VM_DIR/root.sh" "$VM_DIR/packages.base")
+	[ "$1" = base ] || inputs+=("$VM_DIR/packages.$1")
+	echo "$CACHE/root-$1-$(cat "${inputs[@]}" | sha256sum | cut -c1-12)"
+}
+
+# kernel_dir KERNEL: where this kernel's packages are unpacked.
+kernel_dir() {
+	local current=$CACHE/kernels/$1.current
+	[ -s "$current" ] || die "the packages of kernel $1 are not there yet" "run: make kernels KERNEL=$1"
+	echo "$CACHE/kernels/$(cat "$current")"
+}
+
+# kernel_release KERNEL: what uname -r prints there.
+kernel_release() { basename "$(kernel_dir "$1")"/usr/lib/modules/*; }
+
+# hash_of PATH...: one hash of the contents and names of files.
+hash_of() {
+	find "$@" -type f -print0 2>/dev/null | sort -z | xargs -0r sha256sum | sha256sum | cut -c1-16
+}

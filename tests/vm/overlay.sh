@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# overlay.sh KERNEL: build/KERNEL/ttm = the kernel package's own TTM, our files
+# and the hooks; vttm and kmod = the test modules. Then build them.
+# overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
+# Nothing is touched that did not change.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1
+kernels_of "$kernel" >/dev/null
+"$VM_DIR/kernels.sh" "$kernel"
+stock=$(kernel_dir "$kernel")
+headers=$(echo "$stock"/usr/src/linux-headers-*-common)
+out=$BUILD/$kernel
+ours=$REPO/drivers/gpu/drm/ttm
+lock "$out/.lock"
+
+# update FROM TO: make TO's sources those of FROM, leaving equal files alone, so
+# that make compiles only what changed.
+update() {
+	local file
+	mkdir -p "$2"
+	(cd "$1" && find . -type f) | while read -r file; do
+		cmp -s "$1/$file" "$2/$file" || install -Dm644 "$1/$file" "$2/$file"
+	done
+	(cd "$2" && find . -name '*.[ch]' ! -name '*.mod.c') | while read -r file; do
+		[ -f "$1/$file" ] || rm "$2/$file"
+	done
+}
+
+# The kernel's own headers of TTM and ours, as one directory: a header of TTM
+# includes another by quotes, so a part of them would be a mixture.
+copy_headers() {
+	mkdir -p "$1/include/drm/ttm"
+	cp "$headers"/include/drm/ttm/*.h "$1/include/drm/ttm/"
+	[ "$2" = stock ] || cp "$REPO"/include/drm/ttm/*.h "$1/include/drm/ttm/"
+}
+
+write_config() {
+	local guesses=0
+	! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
+	cat >"$1/ttm_pfnmap_config.h" <<-END
+		/* SPDX-License-Identifier: GPL-2.0-only */
+		/* Made by tests/vm/overlay.sh for $(basename "$stock"). */
+		#define TTM_PFNMAP_KVM_HEURISTIC $guesses
+	END
+}
+
+# Our headers first. TTM's own trace headers are found by the second line.
+write_flags() {
+	cat <<-'END'
+
+		NOSTDINC_FLAGS += -I$(src)/include
+		ccflags-y += -I$(src)
+	END
+}
+
+copy_stock_ttm() {
+	local dir=$stock/stock/drivers/gpu/drm/ttm
+	cp "$dir"/*.[ch] "$1/"
+	# The KUnit suites are built by make kunit, on UML.
+	grep -v KUNIT_TEST "$dir/Makefile" >"$1/Makefile"
+}
+
+make_ttm() {
+	local dir=$1 file
+	mkdir -p "$dir"
+	copy_stock_ttm "$dir"
+	copy_headers "$dir" ours
+	apply_hooks "$dir"
+	write_config "$dir"
+	for file in "$ours"/ttm_pfnmap*.[ch]; do
+		cp "$file" "$dir/"
+		case "$file" in
+		*.c) file=${file##*/} && echo "ttm-y += ${file%.c}.o" >>"$dir/Makefile" ;;
+		esac
+	done
+	write_flags >>"$dir/Makefile"
+}
+
+make_ttm_stock() {
+	mkdir -p "$1"
+	copy_stock_ttm "$1"
+	copy_headers "$1" stock
+	write_flags >>"$1/Makefile"
+}
+
+apply_hooks() {
+	local counts=$LOGS/hooks-$kernel.log rc=0
+	[ -f "$ours/hooks.cocci" ] || return 0
+	"$VM_DIR/in-root.sh" spatch --very-quiet --no-show-diff --in-place --no-includes \
+		--sp-file /src/drivers/gpu/drm/ttm/hooks.cocci --dir "/build/${1#"$BUILD"/}" \
+		>"$counts" 2>&1 || rc=$?
+	check_hooks "$counts"
+	[ $rc -eq 0 ] || { show_log_end "$counts" && die "spatch failed on kernel $kernel (exit $rc)"; }
+}
+
+# A rule that does not match is silent in Coccinelle, so every rule says how
+# often it matched and that is compared here.
+check_hooks() {
+	[ -f "$ours/hooks.expect" ] || die "$ours/hooks.expect is missing: how often does each rule match?"
+	awk -v column="$([ "$kernel" = 6.1 ] && echo 2 || echo 3)" -v kernel="$kernel" '
+		FNR == NR && !/^#/ && NF { expect[$1] = $column }
+		FNR != NR && $1 == "HOOK" { found[$2] += NF > 2 ? $3 : 1; seen[$2] = 1 }
+		END {
+			for (rule in expect)
+				if (!(rule in seen) || found[rule] != expect[rule]) {
+					printf "rule %s: kernel %s, expected %d matches, found %d\n",
+						rule, kernel, expect[rule], found[rule]
+					bad = 1
+				}
+			for (rule in seen)
+				if (!(rule in expect)) {
+					printf "rule %s: kernel %s, is not in hooks.expect, found %d\n",
+						rule, kernel, found[rule]
+					bad = 1
+				}
+			exit bad
+		}' "$ours/hooks.expect" "$1" >"$1.differs" && return 0
+	[ -s "$1.differs" ] || show_log_end "$1"
+	mapfile -t lines <"$1.differs"
+	die "the hooks do not fit kernel $kernel ($(basename "$stock"))" "${lines[@]}" "the whole log: $1"
+}
+
+# Test modules: one file, one module; they meet our header, not our objects.
+make_test_modules() {
+	local dir=$1 file
+	shift
+	mkdir -p "$dir"
+	copy_headers "$dir" ours
+	cp "$@" "$dir/"
+	for file in "$dir"/*.c; do
+		file=${file##*/} && echo "obj-m += ${file%.c}.o"
+	done >"$dir/Makefile"
+	write_flags >>"$dir/Makefile"
+}
+
+# build NAME WHAT [SYMBOLS]: compile build/KERNEL/NAME with the compiler that
+# Debian's headers name, unless this very input has been built.
+build() {
+	local dir=$out/$1 input
+	input=$(basename "$stock")-$(cd "$dir" && find . \( -name '*.[ch]' -o -name Makefile \) \
+		! -name '*.mod.c' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+	[ "$(cat "$dir/.built" 2>/dev/null)" != "$input" ] || return 0
+	rm -f "$dir/.built"
+	IN_KERNEL=$kernel step "build-$kernel-$1" "build $2 for $kernel" \
+		"$VM_DIR/in-root.sh" make -C "/usr/lib/modules/$(kernel_release "$kernel")/build" \
+		M="/build/$kernel/$1" "KBUILD_EXTRA_SYMBOLS=${3:-}" CONFIG_DEBUG_INFO_BTF_MODULES= \
+		"-j$(nproc)" modules
+	echo "$input" >"$dir/.built"
+}
+
+new=$out/.new
+rm -rf "$new"
+trap 'rm -rf "$new"' EXIT
+
+# part NAME MAKER...: make the sources of one part and put them in place.
+part() {
+	local name=$1 maker=$2
+	shift 2
+	"$maker" "$new/$name" "$@"
+	update "$new/$name" "$out/$name"
+}
+
+if [ "${2:-}" = stock ]; then
+	part ttm-stock make_ttm_stock
+	build ttm-stock "the stock ttm.ko"
+	exit
+fi
+part ttm make_ttm
+build ttm "our ttm.ko"
+if [ -f "$ours/tests/vttm.c" ]; then
+	part vttm make_test_modules "$ours"/tests/vttm*.[ch]
+	build vttm "the test driver vttm.ko"
+fi
+if compgen -G "$REPO/tests/kmod/*.c" >/dev/null; then
+	part kmod make_test_modules "$REPO"/tests/kmod/*.[ch]
+	build kmod "the test modules" "/build/$kernel/ttm/Module.symvers"
+fi

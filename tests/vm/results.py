@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Turn what the suites printed into JUnit and a table.
+
+    results.py PLAN RAW OUT
+
+PLAN holds one line for every suite that was to run: SUITE KERNEL FILE.
+RAW/SUITE.KERNEL.FILE.txt holds what it printed: IGT's text, or lines
+PASS|FAIL|SKIP NAME MESSAGE. OUT receives SUITE.xml. The exit code is 0 if all
+passed, 1 if something failed, 2 if a suite did not run.
+"""
+import os
+import re
+import sys
+import xml.etree.ElementTree as ET
+from collections import OrderedDict
+
+LINE = re.compile(r"^(PASS|FAIL|SKIP) (\S+) ?(.*)$")
+START = re.compile(r"^Starting (dynamic )?subtest: (\S+)")
+END = re.compile(r"^(Dynamic s|S)ubtest (\S+): (\w+)(?: \((\d+\.\d+)s\))?")
+IGT = {"SUCCESS": "PASS", "SKIP": "SKIP"}
+
+
+class Run:
+    """One suite on one kernel: its cases by name."""
+
+    def __init__(self, suite, kernel, file):
+        self.suite, self.kernel, self.file = suite, kernel, file
+        self.policy = "none"
+        self.cases = OrderedDict()
+
+    def add(self, name, verdict, message="", seconds=0.0):
+        # A test that was run again after a crash keeps its first failure.
+        if self.cases.get(name, ("", "", 0))[0] != "FAIL":
+            self.cases[name] = (verdict, message, seconds)
+
+    def classname(self):
+        return f"{self.kernel}.{self.policy}.{self.file}"
+
+    def count(self, verdict):
+        return sum(1 for case in self.cases.values() if case[0] == verdict)
+
+
+def parse(run, lines):
+    """Both kinds of lines may be mixed: a VM prints them around IGT's."""
+    listed, recent, parent = [], [], ""
+    for line in lines:
+        words = line.split()
+        if line.startswith("TTM-PFNMAP-PROGRAM ") and len(words) > 2:
+            run.policy = words[2]
+        elif line.startswith("TTM-PFNMAP-POLICY ") and len(words) > 1:
+            run.policy = words[1]
+        elif line.startswith("TTM-PFNMAP-LISTED ") and len(words) > 1:
+            listed.append(words[1])
+        elif START.match(line):
+            dynamic, name = START.match(line).groups()
+            if not dynamic:
+                parent = name
+            recent = []
+        elif END.match(line):
+            dynamic, name, word, seconds = END.match(line).groups()
+            if dynamic.startswith("D"):
+                name = f"{parent}@{name}"
+            verdict = IGT.get(word, "FAIL")
+            message = "" if verdict == "PASS" else " / ".join([word] + recent[-6:])
+            run.add(name, verdict, message, float(seconds or 0))
+            recent = []
+        elif LINE.match(line):
+            verdict, name, message = LINE.match(line).groups()
+            run.add(name, verdict, message)
+        elif line.strip() and not line.startswith("TTM-PFNMAP-"):
+            recent.append(line.strip())
+    for name in listed:
+        if name not in run.cases:
+            run.add(name, "FAIL", "the subtest was listed and never reported a result")
+    if not run.cases:
+        run.add("any-result", "FAIL", "the suite reported nothing at all")
+
+
+def clean(text):
+    return re.sub(r"[^\t\x20-\ud7ff]", "?", text)
+
+
+def write_xml(path, suite, runs):
+    root = ET.Element("testsuites")
+    for run in runs:
+        node = ET.SubElement(root, "testsuite", name=f"{suite} {run.classname()}",
+                             tests=str(len(run.cases)), failures=str(run.count("FAIL")),
+                             skipped=str(run.count("SKIP")))
+        for name, (verdict, message, seconds) in run.cases.items():
+            case = ET.SubElement(node, "testcase", classname=run.classname(),
+                                 name=name, time=f"{seconds:.3f}")
+            if verdict != "PASS":
+                tag = "failure" if verdict == "FAIL" else "skipped"
+                ET.SubElement(case, tag, message=clean(message))
+    ET.indent(root)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def show_table(runs):
+    width = max([len(run.classname()) for run in runs] + [20])
+    print(f"\n{'suite':<10} {'kernel.policy.file':<{width}} {'passed':>7} {'failed':>7} {'skipped':>8}")
+    for run in runs:
+        print(f"{run.suite:<10} {run.classname():<{width}} {run.count('PASS'):>7} "
+              f"{run.count('FAIL'):>7} {run.count('SKIP'):>8}")
+    for verdict in ("SKIP", "FAIL"):
+        for run in runs:
+            for name, case in run.cases.items():
+                if case[0] == verdict:
+                    print(f"{verdict} {run.classname()} {name}: {case[1] or 'no reason given'}")
+
+
+def main(plan, raw, out):
+    runs, missing = [], []
+    with open(plan, encoding="utf-8") as planned:
+        wanted = [line.split() for line in planned if line.strip()]
+    for suite, kernel, file in wanted:
+        path = os.path.join(raw, f"{suite}.{kernel}.{file}.txt")
+        if not os.path.exists(path):
+            missing.append(f"{suite} {kernel} {file}")
+            continue
+        run = Run(suite, kernel, file)
+        with open(path, encoding="utf-8", errors="replace") as text:
+            parse(run, text.read().splitlines())
+        runs.append(run)
+    for suite in OrderedDict.fromkeys(run.suite for run in runs):
+        write_xml(os.path.join(out, f"{suite}.xml"), suite,
+                  [run for run in runs if run.suite == suite])
+    if runs:
+        show_table(runs)
+    total = {verdict: sum(run.count(verdict) for run in runs) for verdict in ("PASS", "FAIL", "SKIP")}
+    if missing or not runs:
+        print(f"not every suite ran, {total['FAIL']} failures so far; missing: {', '.join(missing) or 'all'}")
+        return 2
+    print(f"\n{total['PASS']} passed, {total['FAIL']} failed, {total['SKIP']} skipped")
+    return 1 if total["FAIL"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

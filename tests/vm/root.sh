@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# root.sh [LAYER]: the Debian 13 tree that holds every tool, made once.
+# LAYER is base (the default) or the suffix of a packages.* file, which is a
+# copy of base with more packages.
+
+. "$(dirname "$0")/lib.sh"
+
+packages() { sed 's/#.*//' "$1" | xargs | tr ' ' ,; }
+
+install_mmdebstrap() {
+	local hint="install it with: apt-get install mmdebstrap"
+	! command -v mmdebstrap >/dev/null || return 0
+	[ "$(id -u)" -eq 0 ] || die "mmdebstrap is missing" "$hint (as root)"
+	command -v apt-get >/dev/null || die "mmdebstrap is missing" "install it with your system's package manager"
+	export DEBIAN_FRONTEND=noninteractive
+	step mmdebstrap "install mmdebstrap, which is missing on this machine" \
+		sh -c 'apt-get update && apt-get install -y --no-install-recommends mmdebstrap'
+}
+
+# Inside the namespace, where a plain user owns the tree's files too.
+remove_trees() {
+	local tree
+	for tree; do
+		# A running command holds the tree shared, see in-root.sh.
+		flock -n "$tree" rm -rf --one-file-system "$tree" || true
+	done
+}
+
+make_base() {
+	mmdebstrap --mode=root --variant=minbase \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/info/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--include="$(packages "$VM_DIR/packages.base")" trixie "$1"
+	mkdir -p "$1/src" "$1/build" "$1/cache" "$1/usr/src" "$1/usr/lib/modules"
+}
+
+make_layer() {
+	cp -a --reflink=auto "$(layer_dir base)" "$1"
+	# apt needs a resolver and /proc; this is already a private namespace.
+	cat /etc/resolv.conf >"$1/etc/resolv.conf"
+	mount -t proc proc "$1/proc" 2>/dev/null || mount --rbind /proc "$1/proc"
+	mount --rbind /dev "$1/dev"
+	chroot "$1" sh -euc "apt-get -o APT::Sandbox::User=root update
+		DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root install -y \
+			--no-install-recommends $(packages "$VM_DIR/packages.$2" | tr , ' ')
+		apt-get clean
+		rm -rf /var/lib/apt/lists/*"
+	umount -l "$1/proc" "$1/dev"
+}
+
+# A command for the inside of the namespace.
+if [ "${1:-}" = --make ]; then
+	mount --make-rprivate /
+	layer=$2 tree=$(layer_dir "$2")
+	mapfile -t old < <(find "$CACHE" -mindepth 1 -maxdepth 1 -name "root-$layer-*" ! -path "$tree")
+	remove_trees "${old[@]}"
+	trap 'umount -l "$tree.tmp/proc" "$tree.tmp/dev" 2>/dev/null || true; rm -rf --one-file-system "$tree.tmp"' EXIT
+	rm -rf --one-file-system "$tree.tmp"
+	if [ "$layer" = base ]; then make_base "$tree.tmp"; else make_layer "$tree.tmp" "$layer"; fi
+	mv -T "$tree.tmp" "$tree"
+	exit
+fi
+if [ "${1:-}" = --remove-all ]; then
+	rm -rf --one-file-system "$CACHE"
+	exit
+fi
+
+layer=${1:-base}
+[ -f "$VM_DIR/packages.$layer" ] || die "there is no layer $layer"
+tree=$(layer_dir "$layer")
+[ ! -d "$tree" ] || exit 0
+[ "$layer" = base ] || "$0" base
+lock "$CACHE/root.lock"
+[ ! -d "$tree" ] || exit 0
+namespace_command
+install_mmdebstrap
+need_space "$CACHE" 2500 "the root tree"
+step "root-$layer" "make the Debian 13 tree with the tools ($layer), once" \
+	"${NS[@]}" "$0" --make "$layer"

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run-vm.sh KERNEL NAME SCRIPT: boot build/KERNEL/vm/NAME.cpio in QEMU (emulated,
+# so KVM inside is real everywhere) and run tests/vm/guest/SCRIPT in it. Results:
+# build/KERNEL/vm/NAME.out (the script) and NAME.console (the kernel's log).
+# Fails if the VM hangs, dies, or if its kernel log holds a splat.
+# Environment: VM_ARGS, words for SCRIPT; VM_APPEND, more for the kernel's command
+# line; VM_SECONDS, the time limit; VM_MEMORY in MiB; VM_CPU replaces the CPU and
+# accelerator options; VM_QEMU adds options; VM_OUT, another name for the results;
+# VM_ANNOUNCED, a file of texts the kernel log may hold.
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1 name=$2 script=$3
+out=${VM_OUT:-$name}
+vm=$BUILD/$kernel/vm
+seconds=$((${VM_SECONDS:-300} * TIMEOUT))
+read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max -smp 2}"
+read -r -a more <<<"${VM_QEMU:-}"
+append="console=ttyS0,115200 ignore_loglevel panic=-1 rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
+append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
+
+[ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"
+rm -f "$vm/$out".{out,console,verdict}
+rc=0
+start=$SECONDS
+[ "$V" != 1 ] || say "  ....   boot $kernel $name: $script ${VM_ARGS:-}"
+IN_KERNEL=$kernel "$VM_DIR/in-root.sh" timeout -k 5 "$seconds" \
+	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none \
+	"${cpu[@]}" -m "${VM_MEMORY:-2048}" \
+	-kernel "/boot/vmlinuz-$(kernel_release "$kernel")" -initrd "/build/$kernel/vm/$name.cpio" \
+	-append "$append" \
+	-serial "file:/build/$kernel/vm/$out.console" -serial "file:/build/$kernel/vm/$out.out" \
+	"${more[@]}" </dev/null >"$vm/$out.qemu" 2>&1 || rc=$?
+touch "$vm/$out.out" "$vm/$out.console"
+sed -i 's/\r$//' "$vm/$out.out" "$vm/$out.console"
+[ "$V" != 1 ] || cat "$vm/$out.out"
+
+verdict() { echo "$*" >>"$vm/$out.verdict"; }
+
+show_ends() {
+	printf -- '---- the last lines of %s\n' "$vm/$out.out" >&2
+	tail -n 10 "$vm/$out.out" >&2
+	show_log_end "$vm/$out.console"
+}
+
+if [ $rc -eq 124 ] || [ $rc -eq 137 ]; then
+	show_ends
+	verdict "FAIL vm-ends the VM hung and was stopped after $seconds s"
+	die "the VM $kernel $out hung: stopped after $seconds s" \
+		"kernel log: $vm/$out.console" "slow machine? try TIMEOUT=3"
+elif [ $rc -ne 0 ]; then
+	cat "$vm/$out.qemu" >&2
+	die "QEMU failed for $kernel $out (exit $rc)"
+fi
+end=$(sed -n 's/^TTM-PFNMAP-END rc=//p' "$vm/$out.out")
+if [ -z "$end" ]; then
+	show_ends
+	verdict "FAIL vm-ends the VM died before its script ended: $(tail -n 1 "$vm/$out.console")"
+	die "the VM $kernel $out died before the script $script ended" "kernel log: $vm/$out.console"
+fi
+verdict "PASS vm-ends"
+if splats=$("$VM_DIR/scan-log.sh" "$vm/$out.console" ${VM_ANNOUNCED:+"$VM_ANNOUNCED"}); then
+	verdict "PASS kernel-log"
+else
+	verdict "FAIL kernel-log $(sed "s|^$vm/||; q" <<<"$splats")"
+	printf '%s\n' "$splats" >&2
+	die "the kernel log of VM $kernel $out is not clean" "the whole log: $vm/$out.console"
+fi
+if [ "$end" != 0 ]; then
+	verdict "FAIL script-exit $script ended with $end"
+	show_ends
+	die "$script failed in VM $kernel $out (exit $end)" "its output: $vm/$out.out"
+fi
+printf '  %3d s  VM %s %s: %s\n' $((SECONDS - start)) "$kernel" "$out" "$script ${VM_ARGS:-}"

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# scan-log.sh LOG [ANNOUNCED]: print every line of a kernel log that tells of a
+# bug, and fail if there is one. A line is excused if it holds a text of the file
+# ANNOUNCED, or stands between a guest's announce TEXT and announce_end and holds
+# TEXT (a stock twin shows a stock defect) or belongs to the trace of such a line.
+# A loaded machine alone makes an emulated kernel print "clocksource: Long
+# readout interval" and "hrtimer: interrupt took": neither matches below.
+# scan-log.sh --self-test: real splats must be found.
+
+set -euo pipefail
+
+scan() {
+	awk -v announced="${2:-/dev/null}" '
+	BEGIN {
+		head = "WARNING:|WARN_ON|BUG:|BUG at|kernel BUG|Oops|[Bb]ad page|Bad rss|KASAN|UBSAN|KFENCE|KCSAN" \
+			"|INFO: (task|rcu|possible|suspicious|inconsistent|trying to register)|DEBUG_LOCKS_WARN" \
+			"|possible (circular|recursive|irq)|suspicious RCU|held lock freed|bad unlock balance" \
+			"|rcu: INFO|refcount_t|general protection|[Uu]nable to handle|Kernel panic" \
+			"|blocked for more than|soft lockup|hard LOCKUP|stack guard|stack-protector|double free" \
+			"|use-after-free|not clean during takedown|list_(add|del) corruption|invalid opcode" \
+			"|divide error|scheduling while atomic|sleeping function|Out of memory|oom-kill" \
+			"|page allocation failure|DMA-API|Unknown symbol|disagrees about version|version magic" \
+			"|Machine check|MCE|double fault|detected stall|Objects remaining|corrupted page table" \
+			"|Freeing .* in use|non-zero (mapcount|pgtables_bytes)|ODEBUG|leaked (ttm|page)|Bad swap"
+		follow = "cut here|Call Trace|RIP: |Tainted: |end trace|page dumped because|Modules linked in|Hardware name"
+		while ((getline text < announced) > 0)
+			if (text != "" && text !~ /^#/)
+				texts[++n] = text
+	}
+	function excused(line,    i) {
+		for (i = 1; i <= n; i++)
+			if (index(line, texts[i]))
+				return 1
+		return inside != "" && index(line, inside)
+	}
+	/TTM-PFNMAP-ANNOUNCE begin ./ { inside = $0; sub(/.*TTM-PFNMAP-ANNOUNCE begin /, "", inside); next }
+	/TTM-PFNMAP-ANNOUNCE end/ { inside = ""; next }
+	$0 ~ head { if (!excused($0)) { print FILENAME ":" FNR ": " $0; bad = 1 } next }
+	$0 ~ follow { if (inside == "" && !excused($0)) { print FILENAME ":" FNR ": " $0; bad = 1 } }
+	END {
+		if (inside != "") { print FILENAME ": an announcement was never ended: " inside; bad = 1 }
+		exit bad
+	}' "$1"
+}
+
+# must_find / must_pass TEXT [ANNOUNCED]: the scanner's verdict on one log.
+verdict() {
+	local rc=0
+	printf '%s\n' "$2" >"$dir/log"
+	scan "$dir/log" "${3:-/dev/null}" >"$dir/found" || rc=$?
+	if [ "$1" = finds ] && [ $rc -ne 0 ]; then return; fi
+	if [ "$1" = passes ] && [ $rc -eq 0 ]; then return; fi
+	echo "FAIL scan-log the scanner should have said \"$1\": $2"
+	failed=1
+}
+
+self_test() {
+	local line
+	failed=0
+	dir=$(mktemp -d)
+	trap 'rm -rf "$dir"' EXIT
+	while read -r line; do
+		verdict finds "[    7.012345] $line"
+		verdict passes "[    7.012345] $line" <(echo "$line")
+	done <<'END'
+WARNING: CPU: 1 PID: 141 at virt/kvm/kvm_main.c:179 kvm_is_zone_device_page+0x4d/0x60 [kvm]
+BUG: Bad page state in process kworker/u4:1  pfn:0f8c1
+page dumped because: PAGE_FLAGS_CHECK_AT_FREE flag(s) set
+BUG: kernel NULL pointer dereference, address: 0000000000000018
+Oops: 0002 [#1] PREEMPT SMP NOPTI
+BUG: KASAN: slab-use-after-free in ttm_bo_put+0x5c/0x90 [ttm]
+BUG: Bad rss-counter state mm:00000000f1e1b0a5 type:MM_FILEPAGES val:1
+refcount_t: underflow; use-after-free.
+general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP
+WARNING: possible circular locking dependency detected
+INFO: task igt:212 blocked for more than 120 seconds.
+rcu: INFO: rcu_preempt self-detected stall on CPU
+watchdog: BUG: soft lockup - CPU#0 stuck for 134s! [ttm_pfnmap_kvm:98]
+UBSAN: array-index-out-of-bounds in drivers/gpu/drm/ttm/ttm_pool.c:110:12
+kernel BUG at include/linux/mm.h:1118!
+Kernel panic - not syncing: Fatal exception
+ttm: disagrees about version of symbol drm_mm_init
+list_del corruption. prev->next should be ffff888004d5a0c8, but was dead000000000122
+Call Trace:
+RIP: 0010:ttm_tt_unpopulate+0x21/0x60 [ttm]
+CPU: 0 PID: 77 Comm: vttm Tainted: G           OE      6.1.0-56-amd64 #1  Debian 6.1.192-2
+END
+	while read -r line; do
+		verdict passes "[    3.141592] $line"
+	done <<'END'
+ttm: loading out-of-tree module taints kernel.
+ttm: module verification failed: signature and/or required key missing - tainting kernel
+clocksource: Long readout interval, skipping watchdog check: cs_nsec: 1012345678 wd_nsec: 1012345111
+hrtimer: interrupt took 8461093 ns
+kvm_amd: Nested Paging enabled
+END
+	warn='WARNING: CPU: 1 PID: 9 at virt/kvm/kvm_main.c:179 kvm_is_zone_device_page+0x4d/0x60 [kvm]'
+	begin='[ 1.0] TTM-PFNMAP-ANNOUNCE begin kvm_is_zone_device_page'
+	end='[ 2.0] TTM-PFNMAP-ANNOUNCE end'
+	verdict passes "$begin
+$warn
+Call Trace:
+$end"
+	verdict finds "$begin
+BUG: Bad page state in process x  pfn:1
+$end"
+	verdict finds "$begin
+$end
+$warn"
+	verdict finds "$begin"
+	[ $failed -ne 0 ] || echo "PASS scan-log finds every splat of the list and nothing else"
+	return $failed
+}
+
+if [ "${1:-}" = --self-test ]; then
+	self_test
+else
+	[ -s "$1" ] || { echo "$1 is empty: the kernel printed nothing" && exit 1; }
+	scan "$@"
+fi
