@@ -39,6 +39,9 @@ bench: $(KERNELS:%=modules-%) ## what the mode costs, in instructions, faults an
 style: ## the style checks alone
 	@$(vm)/style.sh $(KERNELS)
 
+format: ## put all C files into the kernel's format
+	@$(vm)/format.sh
+
 abi: $(KERNELS:%=abi-%) ## our ttm.ko against the stock one: symbol CRCs, struct layouts
 
 kunit: ## the KUnit suites on UML
@@ -67,4 +70,4 @@ modules-%: kernels-%
 kernels-%: root
 	@$(vm)/kernels.sh $*
 
-.PHONY: help demo check bench style abi kunit modules root kernels shell clean distclean
+.PHONY: help demo check bench style format abi kunit modules root kernels shell clean distclean

@@ -64,6 +64,10 @@
  * Description: A read-only memslot: reads work, a write is an MMIO exit and
  *	changes nothing
  *
+ * SUBTEST: %s-slot-over-a-hole
+ * Description: A page in the middle of the memslot is not mapped any more:
+ *	-EFAULT there, on both devices, and no harm
+ *
  * SUBTEST: %s-slot-beyond-the-bo
  * Description: A memslot that goes on behind the BO: -EFAULT there, on both
  *	devices, and no harm
@@ -186,6 +190,25 @@ static void read_only_slot(struct kvm_bo *bo, const void *arg)
 	kvm_guest_destroy(guest);
 }
 
+static void slot_over_a_hole(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED_GUEST);
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const uint32_t hole = bo->pages / 2;
+
+	(void)arg;
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (kvm_bo_guest(bo, guest, &job)) {
+		vttm_munmap((char *)bo->map + hole * KVM_GUEST_PAGE,
+			    KVM_GUEST_PAGE);
+		kvm_guest_run_efault(guest, &job, hole);
+		job.pages = hole;
+		kvm_host_verify(bo->map, &job);
+		kvm_bo_check_counts(bo);
+	}
+	kvm_guest_destroy(guest);
+}
+
 static void slot_beyond_the_bo(struct kvm_bo *bo, const void *arg)
 {
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED_GUEST);
@@ -293,7 +316,7 @@ static const struct {
 	{ "long64", KVM_GUEST_LONG64 },
 };
 
-#define for_each_entry(i, table) \
+#define for_each_index(i, table) \
 	for (unsigned int i = 0; i < sizeof(table) / sizeof((table)[0]); i++)
 
 static void touch_subtest(enum vttm_kind kind, unsigned int caching,
@@ -323,8 +346,8 @@ static void touch_subtest(enum vttm_kind kind, unsigned int caching,
 
 static void touch_subtests(enum vttm_kind kind)
 {
-	for_each_entry(caching, cachings)
-		for_each_entry(size, sizes)
+	for_each_index(caching, cachings)
+		for_each_index(size, sizes)
 			for (int i = 0; i < 4; i++)
 				touch_subtest(kind, caching, size, i & 1,
 					      i & 2);
@@ -339,7 +362,7 @@ static void cpu_mode_subtests(enum vttm_kind kind)
 		.size = KVM_BO_MIB(2),
 	};
 
-	for_each_entry(i, cpu_modes) {
+	for_each_index(i, cpu_modes) {
 		touch.mode = cpu_modes[i].mode;
 		igt_describe("The same in another mode of the guest's CPU.");
 		igt_subtest_f("%s-cpu-mode-%s", vttm_kind_name(kind),
@@ -359,7 +382,7 @@ static void other_subtests(enum vttm_kind kind)
 	const char *name = vttm_kind_name(kind);
 	struct kvm_bo_test test = { .size = KVM_BO_MIB(2) };
 
-	for_each_entry(i, cachings) {
+	for_each_index(i, cachings) {
 		test.fn = count_is_one;
 		test.flags = cachings[i].flags;
 		igt_describe("KVM leaves the count of each page alone.");
@@ -373,6 +396,11 @@ static void other_subtests(enum vttm_kind kind)
 	igt_subtest_f("%s-read-only-slot", name)
 		kvm_bo_run(kind, &test);
 
+	test.fn = slot_over_a_hole;
+	igt_describe("A memslot with an unmapped page: -EFAULT there.");
+	igt_subtest_f("%s-slot-over-a-hole", name)
+		kvm_bo_run(kind, &test);
+
 	test.fn = slot_beyond_the_bo;
 	igt_describe("A memslot longer than the BO: -EFAULT behind its end.");
 	igt_subtest_f("%s-slot-beyond-the-bo", name)
@@ -384,7 +412,7 @@ igt_main
 	igt_fixture
 		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
-	for_each_entry(i, cpu_modes) {
+	for_each_index(i, cpu_modes) {
 		igt_describe("The guest code works on anonymous memory.");
 		igt_subtest_f("control-%s", cpu_modes[i].name)
 			control(cpu_modes[i].mode);

@@ -9,13 +9,18 @@
  *	quarantined until nobody can hold it, and not longer. The stock twin,
  *	the same function, shows KVM_RUN = -EFAULT and that nothing is held.
  *
- * SUBTEST: %s-i3-fork-copies-exposure
- * Description: A forked child, which faults nothing, is a VMM: it holds the
- *	pages as well
+ * SUBTEST: %s-i1-mark-before-first-pte
+ * Description: The CPU and the guest touch the same untouched pages at the same
+ *	time: KVM, which looks at a page as soon as it has a PTE, never refuses
+ *	one, not even once
  *
  * arg[1]:
  * @mode:	the opted-in device
  * @stock:	the twin
+ *
+ * SUBTEST: %s-i3-fork-copies-exposure
+ * Description: A forked child, which faults nothing, is a VMM: it holds the
+ *	pages as well
  *
  * SUBTEST: %s-i3-fork-child-keeps-bo
  * Description: The VMM's child has the BO mapped after the VMM freed it
@@ -67,6 +72,7 @@
 #define PAGES		(SIZE / KVM_GUEST_PAGE)
 #define EMPTY_SECONDS	5
 #define SWAPOUTS	100
+#define RACES		50
 
 static uint64_t quarantined(void)
 {
@@ -189,6 +195,63 @@ static struct kvm_guest *start_guest(struct kvm_bo *bo)
 	}
 	kvm_guest_destroy(guest);
 	return NULL;
+}
+
+struct toucher {
+	const struct kvm_bo *bo;
+	atomic_bool go;
+};
+
+static void *touch_thread(void *arg)
+{
+	struct toucher *t = arg;
+	volatile char *map = t->bo->map;
+
+	while (!t->go)
+		;
+	/* The byte behind those that the guest writes. */
+	for (size_t i = 0; i < t->bo->size; i += KVM_GUEST_PAGE)
+		map[i + KVM_GUEST_PAGE - 1] = 1;
+	return NULL;
+}
+
+/* One cold BO. False if KVM refused it. */
+static bool race_for_ptes(enum vttm_kind kind, struct kvm_guest *guest)
+{
+	struct kvm_guest_result result;
+	struct kvm_guest_job job;
+	struct toucher t = {};
+	pthread_t thread;
+	struct kvm_bo bo;
+	int slot;
+
+	kvm_bo_init(&bo, kind, SIZE, VTTM_BO_CACHED);
+	slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, bo.size);
+	job = kvm_bo_job(&bo, KVM_OP_WRITE, SEED);
+	job.words = 1;
+	t.bo = &bo;
+	igt_assert_eq(pthread_create(&thread, NULL, touch_thread, &t), 0);
+	t.go = true;
+	kvm_guest_run(guest, &job, &result);
+	igt_assert_eq(pthread_join(thread, NULL), 0);
+	if (kind == VTTM_STOCK)
+		igt_assert_eq(result.err, -EFAULT);
+	else
+		igt_assert_f(result.finished && !result.retries, "%s\n",
+			     kvm_guest_result_str(&result));
+	kvm_guest_unmap(guest, slot);
+	kvm_bo_fini(&bo);
+	return result.finished;
+}
+
+static void mark_before_pte(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+
+	(void)arg;
+	for (int i = 0; i < RACES && !bo->refused; i++)
+		bo->refused = !race_for_ptes(bo->kind, guest);
+	kvm_guest_destroy(guest);
 }
 
 static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
@@ -450,8 +513,10 @@ static void swapout_under_guest(struct kvm_bo *bo, const void *arg)
 		igt_assert_f(s.result.finished && !s.result.mismatch, "%s\n",
 			     kvm_guest_result_str(&s.result));
 	/* Alone, now: stock's failure is no race. */
-	job.op = KVM_OP_READ;
 	job.seed = s.seed;
+	if (bo->kind == VTTM_STOCK)
+		kvm_host_write(bo->map, &job);
+	job.op = KVM_OP_READ;
 	if (kvm_bo_guest(bo, s.guest, &job)) {
 		kvm_host_verify(bo->map, &job);
 		kvm_bo_check_counts(bo);
@@ -466,6 +531,8 @@ static const struct {
 	uint32_t flags;
 	const void *arg;
 } tests[] = {
+	{ "i1-mark-before-first-pte", "The guest and the CPU race for PTEs.",
+	  mark_before_pte, false, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-copies-exposure", "A forked child is the VMM.",
 	  fork_copies_exposure, true, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-child-keeps-bo", "A child keeps the BO the VMM freed.",

@@ -9,12 +9,14 @@ obj := $(out)/obj
 
 libs  := $(patsubst $(src)/lib/%.c,$(obj)/lib/%.o,$(wildcard $(src)/lib/*.c))
 tests := $(patsubst $(src)/%.c,$(out)/%,$(wildcard $(src)/*.c))
+# Programs of the demo, the benchmark and the guest scripts; no tests by themselves.
+tools := $(patsubst $(src)/tools/%.c,/build/tools/%,$(wildcard $(src)/tools/*.c))
 
 CFLAGS := -O2 -g -Wall -Wextra -Werror -MMD -MP -I$(src)/lib -I$(src) \
 	-I/src/drivers/gpu/drm/ttm/tests -D_GNU_SOURCE $(shell pkg-config --cflags libdrm)
 LDLIBS := -ligt $(shell pkg-config --libs libdrm) -lpthread
 
-all: $(tests)
+all: $(tests) $(tools)
 	@for old in $(filter-out $(tests),$(wildcard $(out)/*)); do \
 		[ ! -f $$old ] || rm -v $$old; done
 
@@ -25,5 +27,9 @@ $(obj)/%.o: $(src)/%.c
 $(out)/%: $(obj)/%.o $(libs)
 	gcc -o $@ $^ $(LDLIBS)
 
+/build/tools/%: $(obj)/tools/%.o $(libs)
+	@mkdir -p $(@D)
+	gcc -o $@ $^ $(LDLIBS)
+
 .SECONDARY:
--include $(wildcard $(obj)/*.d $(obj)/lib/*.d)
+-include $(wildcard $(obj)/*.d $(obj)/lib/*.d $(obj)/tools/*.d)

@@ -6,7 +6,7 @@
 # It sees the repository read-only at /src and its build/ at /build. Whatever it
 # starts and mounts ends with it. Environment: IN_KERNEL=6.1|6.12 puts that
 # kernel's packages in place, IN_LAYER=check picks another tree, IN_CACHE=1 shows
-# the cache at /cache.
+# the cache at /cache, IN_WRITE=1 leaves /src writable.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -25,7 +25,7 @@ if [ "${1:-}" = --inside ]; then
 		mount --bind "$(readlink -f /etc/resolv.conf)" "$tree/etc/resolv.conf"
 	fi
 	mount --bind "$REPO" "$tree/src"
-	mount -o remount,bind,ro "$tree/src" 2>/dev/null || true
+	[ -n "${IN_WRITE:-}" ] || mount -o remount,bind,ro "$tree/src" 2>/dev/null || true
 	mount --bind "$BUILD" "$tree/build"
 	[ -z "${IN_CACHE:-}" ] || mount --bind "$CACHE" "$tree/cache"
 	if [ -n "${IN_KERNEL:-}" ]; then

@@ -29,15 +29,16 @@ remove_old() {
 ! is_fresh || exit 0
 "$VM_DIR/root.sh" base
 lock "$kernels/$kernel.lock"
+mkdir -p "$LOGS"
 ! is_fresh || exit 0
 
 fetch=(env IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite")
 if ! "${fetch[@]}" resolve >"$LOGS/resolve-$kernel.log" 2>&1; then
-	[ -s "$current" ] && [ -d "$kernels/$(cat "$current")" ] || {
+	if [ ! -s "$current" ] || [ ! -d "$kernels/$(cat "$current")" ]; then
 		show_log_end "$LOGS/resolve-$kernel.log"
 		die "cannot ask the Debian mirror for kernel $kernel" \
 			"is there a network? the whole log: $LOGS/resolve-$kernel.log"
-	}
+	fi
 	say "  note   the Debian mirror does not answer, going on with $(cat "$current")"
 	exit 0
 fi

@@ -39,12 +39,14 @@ copy_headers() {
 }
 
 write_config() {
-	local guesses=0
+	local guesses=0 driver_header=0
 	! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
+	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
 		/* SPDX-License-Identifier: GPL-2.0-only */
 		/* Made by tests/vm/overlay.sh for $(basename "$stock"). */
 		#define TTM_PFNMAP_KVM_HEURISTIC $guesses
+		#define TTM_PFNMAP_BO_DRIVER_H $driver_header
 	END
 }
 

@@ -64,7 +64,7 @@ verdict "PASS vm-ends"
 if splats=$("$VM_DIR/scan-log.sh" "$vm/$out.console" ${VM_ANNOUNCED:+"$VM_ANNOUNCED"}); then
 	verdict "PASS kernel-log"
 else
-	verdict "FAIL kernel-log $(sed "s|^$vm/||; q" <<<"$splats")"
+	verdict "FAIL kernel-log ${splats%%$'\n'*}"
 	printf '%s\n' "$splats" >&2
 	die "the kernel log of VM $kernel $out is not clean" "the whole log: $vm/$out.console"
 fi

@@ -36,7 +36,7 @@ struct kvm_guest {
 	struct kvm_run *run;
 	size_t run_size;
 	void *low;		/* guest physical 0 */
-	unsigned int slots;	/* slots used so far */
+	unsigned int slots;	/* number of the next slot */
 	unsigned long retries;	/* spurious -EFAULTs, all runs together */
 };
 

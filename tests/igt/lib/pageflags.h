@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What /proc says of pages: for what a BO's ioctls cannot answer any more or
- * must not be asked.
+ * What /proc says of a page frame, for pages that are no BO's any more.
  */
 #ifndef TTM_PFNMAP_PAGEFLAGS_H
 #define TTM_PFNMAP_PAGEFLAGS_H
@@ -9,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The page frame mapped at @addr in this process, 0 if none is. */
-uint64_t page_mapped_pfn(const void *addr);
 /* PG_reserved is set. */
 bool page_is_reserved(uint64_t pfn);
 /* The page is free in the page allocator. */

@@ -38,6 +38,7 @@ for module in drm ttm drm_ttm_helper kvm kvm-amd; do
 done
 load vttm twin=1 || exit 1
 
+# shellcheck disable=SC2046 # one program a word
 [ $# -gt 0 ] || set -- $(cd /igt && ls)
 for program; do
 	one_program "$program"

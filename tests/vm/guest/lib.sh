@@ -13,7 +13,9 @@ load() {
 
 # The policy of this boot, part of every result's name.
 policy() {
-	cat /sys/module/ttm/parameters/pfnmap_active 2>/dev/null || echo stock
+	active=/sys/module/ttm/parameters/pfnmap_active
+	[ ! -s $active ] || awk 'NF { print $NF; exit }' $active
+	[ -s $active ] || echo stock
 }
 
 # announce TEXT / announce_end: what a stock twin makes the kernel print between

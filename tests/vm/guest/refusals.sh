@@ -36,7 +36,7 @@ fresh() {
 
 # walks RESULT: what a KVM guest makes of a 64 MiB BO.
 walks() {
-	/tools/demo_walk >/tmp/walk 2>&1
+	/files/demo_walk >/tmp/walk 2>&1
 	grep -qx "walk_result $1" /tmp/walk || { cat /tmp/walk && return 1; }
 }
 
@@ -111,7 +111,7 @@ vfio() {
 unload() {
 	fresh
 	modprobe vttm
-	/tools/vmm_hold >/tmp/held 2>&1 &
+	/files/vmm_hold >/tmp/held 2>&1 &
 	pid=$!
 	n=0
 	while ! grep -q held /tmp/held && [ $n -lt 300 ]; do
@@ -119,7 +119,7 @@ unload() {
 		usleep 100000
 	done
 	check i8-quarantine-is-alive [ "$(quarantined)" = 256 ]
-	check i8-driver-unloads-beside-it modprobe -r vttm
+	check i8-driver-unloads-beside-it rmmod vttm
 	modprobe -r drm_ttm_helper 2>/dev/null
 	check i8-ttm-does-not not rmmod ttm
 	check i8-vfio-neither-while-pages-are-marked not modprobe vfio

@@ -27,7 +27,7 @@
  *		dev_info(dev->dev, "no KVM guest can use our BOs: %d\n", ret);
  *
  * Nothing else changes for the driver, provided that its vm_ops use TTM's open
- * and close and have no pfn_mkwrite.
+ * and have no pfn_mkwrite.
  */
 #define pr_fmt(fmt) "[TTM pfnmap] " fmt
 
@@ -547,8 +547,7 @@ EXPORT_SYMBOL_GPL(ttm_pfnmap_enabled);
 bool ttm_pfnmap_dev_accepts(struct ttm_pfnmap_dev *dev,
 			    const struct vm_operations_struct *ops)
 {
-	if (!ops || (ops->open == ttm_bo_vm_open &&
-		     ops->close == ttm_bo_vm_close && !ops->pfn_mkwrite &&
+	if (!ops || (ops->open == ttm_bo_vm_open && !ops->pfn_mkwrite &&
 		     !ops->page_mkwrite))
 		return true;
 

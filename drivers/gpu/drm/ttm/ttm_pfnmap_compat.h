@@ -3,21 +3,21 @@
  * TTM's PFNMAP mode: the differences between kernels, in one place.
  *
  * Probed by what a header offers, not by version. ttm_pfnmap_config.h is made
- * by the build; it holds what the preprocessor cannot see.
+ * by the build; it holds what the preprocessor cannot see, or sparse cannot.
  */
 #ifndef _TTM_PFNMAP_COMPAT_H_
 #define _TTM_PFNMAP_COMPAT_H_
 
 #include <linux/mmzone.h>
 
+#include "ttm_pfnmap_config.h"
+
 /* TTM's BO header was split differently up to 6.2. */
-#if __has_include(<drm/ttm/ttm_bo_driver.h>)
+#if TTM_PFNMAP_BO_DRIVER_H
 #include <drm/ttm/ttm_bo_driver.h>
 #else
 #include <drm/ttm/ttm_bo.h>
 #endif
-
-#include "ttm_pfnmap_config.h"
 
 #ifndef TTM_PFNMAP_KVM_HEURISTIC
 #error "ttm_pfnmap_config.h does not say whether this kernel's KVM guesses"

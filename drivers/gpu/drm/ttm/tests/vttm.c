@@ -24,13 +24,15 @@
  * memory limit per client: do not load it where users are not trusted.
  */
 
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/platform_device.h>
-#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
 #include <drm/drm_drv.h>
@@ -83,14 +85,14 @@ MODULE_PARM_DESC(dma_alloc, "Use TTM's DMA pool, which the mode refuses (default
  * @vram_pages: the fake VRAM's pages
  * @vram_size: of the fake VRAM, in pages
  * @vram: the fake VRAM as the kernel sees it
- * @live_bos: number of BOs that are not destroyed yet
+ * @bos_lock: protects @bos and @live_bos
+ * @bos: all BOs that are not destroyed yet
+ * @live_bos: their number
  * @swapout_lock: one SWAPOUT at a time
  * @swapout_task: the task in SWAPOUT, under @swapout_lock
  * @swapout_bo: what it wants swapped out; for @swapout_task only
  * @unplug_lock: protects @unplugged
  * @unplugged: the device is gone for user space
- * @release_lock: shared while a BO's last reference may go, exclusive while an
- *	unplug takes the pages
  */
 struct vttm {
 	struct drm_device drm;
@@ -102,7 +104,9 @@ struct vttm {
 	unsigned long vram_size;
 	void *vram;
 
-	atomic_long_t live_bos;
+	spinlock_t bos_lock;
+	struct list_head bos;
+	unsigned long live_bos;
 
 	struct mutex swapout_lock;
 	struct task_struct *swapout_task;
@@ -110,16 +114,17 @@ struct vttm {
 
 	struct mutex unplug_lock;
 	bool unplugged;
-	struct rw_semaphore release_lock;
 };
 
 /**
  * struct vttm_bo - one buffer object
  * @tbo: TTM's part, which holds GEM's
+ * @link: in struct vttm.bos, or with an unplug for a moment
  * @caching: of its system pages
  */
 struct vttm_bo {
 	struct ttm_buffer_object tbo;
+	struct list_head link;
 	enum ttm_caching caching;
 };
 
@@ -396,20 +401,10 @@ static vm_fault_t vttm_vm_pfn_mkwrite(struct vm_fault *vmf)
 	return 0;
 }
 
-static void vttm_vm_close(struct vm_area_struct *vma)
-{
-	struct ttm_buffer_object *tbo = vma->vm_private_data;
-	struct vttm *vttm = bdev_to_vttm(tbo->bdev);
-
-	down_read(&vttm->release_lock);
-	ttm_bo_vm_close(vma);
-	up_read(&vttm->release_lock);
-}
-
 static const struct vm_operations_struct vttm_vm_ops = {
 	.fault = vttm_vm_fault,
 	.open = ttm_bo_vm_open,
-	.close = vttm_vm_close,
+	.close = ttm_bo_vm_close,
 	.access = ttm_bo_vm_access,
 };
 
@@ -417,7 +412,7 @@ static const struct vm_operations_struct vttm_bad_vm_ops = {
 	.fault = vttm_vm_fault,
 	.pfn_mkwrite = vttm_vm_pfn_mkwrite,
 	.open = ttm_bo_vm_open,
-	.close = vttm_vm_close,
+	.close = ttm_bo_vm_close,
 	.access = ttm_bo_vm_access,
 };
 
@@ -539,11 +534,7 @@ static struct drm_gem_object *vttm_gem_prime_import(struct drm_device *drm,
 
 static void vttm_gem_free(struct drm_gem_object *obj)
 {
-	struct vttm *vttm = to_vttm(obj->dev);
-
-	down_read(&vttm->release_lock);
 	ttm_bo_put(drm_gem_ttm_of_gem(obj));
-	up_read(&vttm->release_lock);
 }
 
 #define VTTM_GEM_FUNCS \
@@ -568,13 +559,29 @@ static const struct drm_gem_object_funcs vttm_bad_gem_funcs = {
 
 /* Creating BOs. */
 
+static void vttm_bo_add(struct vttm *vttm, struct vttm_bo *bo)
+{
+	spin_lock(&vttm->bos_lock);
+	list_add_tail(&bo->link, &vttm->bos);
+	vttm->live_bos++;
+	spin_unlock(&vttm->bos_lock);
+}
+
+static void vttm_bo_del(struct vttm *vttm, struct vttm_bo *bo)
+{
+	spin_lock(&vttm->bos_lock);
+	list_del(&bo->link);
+	vttm->live_bos--;
+	spin_unlock(&vttm->bos_lock);
+}
+
 static void vttm_bo_destroy(struct ttm_buffer_object *tbo)
 {
-	struct vttm *vttm = bdev_to_vttm(tbo->bdev);
+	struct vttm_bo *bo = to_vttm_bo(tbo);
 
+	vttm_bo_del(bdev_to_vttm(tbo->bdev), bo);
 	drm_gem_object_release(&tbo->base);
-	kfree(to_vttm_bo(tbo));
-	atomic_long_dec(&vttm->live_bos);
+	kfree(bo);
 }
 
 static int vttm_caching(u32 flags, enum ttm_caching *caching)
@@ -627,7 +634,7 @@ static struct drm_gem_object *vttm_bo_create(struct vttm *vttm, u64 size,
 	bo->caching = caching;
 	bo->tbo.base.funcs = vttm->gem_funcs;
 	drm_gem_private_object_init(&vttm->drm, &bo->tbo.base, size);
-	atomic_long_inc(&vttm->live_bos);
+	vttm_bo_add(vttm, bo);
 
 	vttm_placement_set(&placement, flags & VTTM_BO_VRAM ?
 			   &vttm_place_vram : &vttm_place_system);
@@ -879,14 +886,60 @@ static int vttm_bo_move_to(struct ttm_buffer_object *tbo,
 }
 
 /*
+ * Takes a reference to every BO, except to those on their way out: it waits
+ * until they are gone. No BO may be created meanwhile.
+ */
+static void vttm_hold_bos(struct vttm *vttm, struct list_head *held)
+{
+	struct vttm_bo *bo, *next;
+	bool again;
+
+	do {
+		spin_lock(&vttm->bos_lock);
+		list_for_each_entry_safe(bo, next, &vttm->bos, link) {
+			if (ttm_bo_get_unless_zero(&bo->tbo))
+				list_move_tail(&bo->link, held);
+		}
+		again = !list_empty(&vttm->bos);
+		spin_unlock(&vttm->bos_lock);
+
+		if (again)
+			usleep_range(500, 1000);
+	} while (again);
+}
+
+static void vttm_unhold_bos(struct vttm *vttm, struct list_head *held)
+{
+	struct vttm_bo *bo;
+
+	while (!list_empty(held)) {
+		bo = list_first_entry(held, struct vttm_bo, link);
+		spin_lock(&vttm->bos_lock);
+		list_move_tail(&bo->link, &vttm->bos);
+		spin_unlock(&vttm->bos_lock);
+		ttm_bo_put(&bo->tbo);
+	}
+}
+
+/*
+ * ttm_device_clear_dma_mappings() spins for ever, with the LRU lock held, on a
+ * BO whose last reference has gone and whose release waits for that lock (seen
+ * on 6.1 and 6.12). So no last reference may go while it runs.
+ */
+static void vttm_clear_dma_mappings(struct vttm *vttm)
+{
+	LIST_HEAD(held);
+
+	vttm_hold_bos(vttm, &held);
+	ttm_device_clear_dma_mappings(&vttm->bdev);
+	vttm_unhold_bos(vttm, &held);
+}
+
+/*
  * As if the hardware were gone: no more ioctls, every mapping shows a dummy
  * page from now on, and system pages go back, whoever still has the BO open.
  * drm_dev_unplug() waits for everybody inside drm_dev_enter() and zaps all
  * mappings. That is what amdgpu does in its PCI remove callback.
- *
- * TTM's function spins for ever, with the LRU lock held, on a BO whose last
- * reference has gone and whose release waits for that lock (seen on 6.1 and
- * 6.12). release_lock keeps the two apart.
  */
 static void vttm_unplug(struct vttm *vttm)
 {
@@ -894,9 +947,7 @@ static void vttm_unplug(struct vttm *vttm)
 	if (!vttm->unplugged) {
 		vttm->unplugged = true;
 		drm_dev_unplug(&vttm->drm);
-		down_write(&vttm->release_lock);
-		ttm_device_clear_dma_mappings(&vttm->bdev);
-		up_write(&vttm->release_lock);
+		vttm_clear_dma_mappings(vttm);
 	}
 	mutex_unlock(&vttm->unplug_lock);
 }
@@ -1078,7 +1129,7 @@ static int vttm_ioctl_param(struct drm_device *drm, void *data,
 		args->value = (u64)vttm->vram_size << PAGE_SHIFT;
 		return 0;
 	case VTTM_PARAM_LIVE_BOS:
-		args->value = atomic_long_read(&vttm->live_bos);
+		args->value = READ_ONCE(vttm->live_bos);
 		return 0;
 	default:
 		return -EINVAL;
@@ -1173,7 +1224,7 @@ static void vttm_ttm_fini(struct drm_device *drm, void *unused)
 
 	ttm_range_man_fini(&vttm->bdev, TTM_PL_VRAM);
 	ttm_device_fini(&vttm->bdev);
-	WARN_ON(atomic_long_read(&vttm->live_bos));
+	WARN_ON(!list_empty(&vttm->bos));
 }
 
 static int vttm_ttm_init(struct vttm *vttm, bool opt_in)
@@ -1213,6 +1264,8 @@ static int vttm_probe(struct platform_device *pdev)
 	if (IS_ERR(vttm))
 		return PTR_ERR(vttm);
 
+	spin_lock_init(&vttm->bos_lock);
+	INIT_LIST_HEAD(&vttm->bos);
 	vttm->dma_alloc = dma_alloc && !is_twin;
 	vttm->gem_funcs = bad_vm_ops && !is_twin ? &vttm_bad_gem_funcs :
 						   &vttm_gem_funcs;
@@ -1223,8 +1276,6 @@ static int vttm_probe(struct platform_device *pdev)
 	ret = drmm_mutex_init(&vttm->drm, &vttm->unplug_lock);
 	if (ret)
 		return ret;
-	init_rwsem(&vttm->release_lock);
-
 	ret = vttm_vram_init(vttm);
 	if (ret)
 		return ret;

@@ -1,0 +1,1388 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: ttm pfnmap uapi
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: TTM
+ * Functionality: bad input
+ * Description: Everything that user space can get wrong with a device in TTM's
+ *	PFNMAP mode has an errno that fits, changes nothing and leaks nothing.
+ *	The stock twin, the same function on a device that is not opted in,
+ *	gives the same errno unless a subtest says otherwise. After each
+ *	subtest no BO is left, the mode's counters are as before, and free
+ *	memory is about as before.
+ *
+ * SUBTEST: mode-enable-twice
+ * Description: Opting in once more: -EALREADY, and the mode goes on working
+ *
+ * SUBTEST: stock-enable-after-first-bo
+ * Description: Opting in with a BO alive: -EBUSY, and the device stays stock
+ *
+ * SUBTEST: %s-enable-null
+ * Description: Opting in no device: -EINVAL
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin that is not
+ *
+ * SUBTEST: %s-enable-foreign
+ * Description: Opting in what is no ttm_device: -ENODEV
+ *
+ * SUBTEST: %s-mmap-range
+ * Description: mmap() beyond a BO, inside of it, unaligned, of length 0, of no
+ *	BO, private: refused; the BO or its beginning: works
+ *
+ * SUBTEST: %s-mmap-access
+ * Description: mmap() of another file's BO, of a freed one, writable of a file
+ *	opened for reading: refused
+ *
+ * SUBTEST: %s-mmap-dmabuf-range
+ * Description: mmap() of a dma-buf: its end works, beyond it is refused
+ *
+ * SUBTEST: %s-ioctl-fields
+ * Description: Each private ioctl with every field out of range
+ *
+ * SUBTEST: %s-ioctl-handles
+ * Description: Handles of others, closed ones, closed twice
+ *
+ * SUBTEST: %s-ioctl-sizes
+ * Description: Arguments that are shorter or longer than the kernel's
+ *
+ * SUBTEST: %s-ioctl-pointers
+ * Description: Arguments that cannot be read or written
+ *
+ * SUBTEST: %s-ioctl-numbers
+ * Description: Numbers, types and directions that no ioctl has
+ *
+ * SUBTEST: %s-dumb-and-prime
+ * Description: Dumb buffers of impossible size, dma-bufs that are none
+ *
+ * SUBTEST: %s-close-device-while-mapped
+ * Description: A mapping outlives the device's file; the BO goes with it
+ *
+ * SUBTEST: %s-close-handle-while-mapped
+ * Description: A mapping outlives the BO's handle, also in a child alone
+ *
+ * SUBTEST: %s-close-in-any-order
+ * Description: Mapping, handle, dma-buf, dma-buf mapping and file are given up
+ *	in every order; the BO goes with the last
+ *
+ * SUBTEST: %s-many-bos
+ * Description: 200 BOs of 1 MiB, one after the other, exposed and freed
+ *
+ * SUBTEST: %s-many-bos-at-once
+ * Description: Hundreds of BOs of odd sizes alive, freed in another order
+ *
+ * SUBTEST: %s-unload-while-in-use
+ * Description: vttm and ttm cannot be unloaded while a file, a mapping or a
+ *	dma-buf lives
+ *
+ * SUBTEST: %s-close-all-under-memslot
+ * Description: A guest goes on using a BO whose handle and file were closed;
+ *	unmapped, the guest gets -EFAULT
+ *
+ * SUBTEST: %s-memslot-bad-range
+ * Description: KVM refuses memslots that are unaligned or wrap around
+ *
+ * SUBTEST: control-memslot-over-a-hole
+ * Description: Ordinary memory with a hole: -EFAULT at it, each time again
+ *
+ * SUBTEST: mode-memslot-over-a-hole
+ * Description: The same of a BO; mapped again, the guest goes on
+ *
+ * SUBTEST: leak-check-can-fail
+ * Description: The check for lost memory sees 32 MiB
+ */
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <drm/drm_mode.h>
+
+#include "igt.h"
+#include "kvm_bo.h"
+
+#define PAGE		4096u
+#define PAGE_MASK	(~(uint64_t)PAGE + 1)
+#define BO_SIZE		KVM_BO_MIB(1)
+#define BO_PAGES	(BO_SIZE / PAGE)
+#define UNKNOWN		0x7fffffffu	/* a handle that nobody has */
+
+#define TEST_SECONDS	200
+#define SETTLE_SECONDS	5
+#define LOST_KIB_MAX	(16 * 1024)
+
+#define for_each_entry(i, table) \
+	for (unsigned int i = 0; i < sizeof(table) / sizeof((table)[0]); i++)
+
+/* ---- The leak check ---------------------------------------------------- */
+
+struct state {
+	uint64_t live_bos[2];
+	struct vttm_counters counters;
+	bool has_counters;
+	long free_kib;
+};
+
+static uint64_t live_bos(enum vttm_kind kind)
+{
+	int fd = __vttm_open(kind);
+	uint64_t live;
+
+	if (fd < 0)
+		return 0;
+	live = vttm_param(fd, VTTM_PARAM_LIVE_BOS);
+	close(fd);
+	return live;
+}
+
+/*
+ * Not MemFree: that leaves out the pages that each CPU keeps for its next
+ * allocations, which can be tens of MiB.
+ */
+static long free_kib(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "re");
+	long pages = 0, n;
+	char line[256];
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " pages free %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
+			pages += n;
+	fclose(file);
+	igt_assert_lt(0, pages);
+	return pages * (PAGE / 1024);
+}
+
+static void drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	igt_assert_fd(fd);
+	/* Also empties TTM's page pools, which are a cache, too. */
+	igt_assert_eq(write(fd, "3", 1), 1);
+	close(fd);
+}
+
+static void read_state(struct state *state)
+{
+	memset(state, 0, sizeof(*state));
+	drop_caches();
+	state->live_bos[VTTM_STOCK] = live_bos(VTTM_STOCK);
+	state->live_bos[VTTM_MODE] = live_bos(VTTM_MODE);
+	state->has_counters = !__vttm_counters(NULL, &state->counters);
+	state->free_kib = free_kib();
+}
+
+/* What differs between two states, or NULL */
+static const char *difference(const struct state *before,
+			      const struct state *now)
+{
+	const struct vttm_counters *was = &before->counters;
+	const struct vttm_counters *is = &now->counters;
+
+	if (memcmp(now->live_bos, before->live_bos, sizeof(now->live_bos)))
+		return "a BO is left";
+	if (now->has_counters != before->has_counters)
+		return "the counters are gone";
+	if (is->pages_leaked != was->pages_leaked)
+		return "pages were given up as leaked";
+	if (is->pages_quarantined != was->pages_quarantined)
+		return "pages are still quarantined";
+	if (is->sets_exposed != was->sets_exposed)
+		return "a set of pages is still exposed";
+	if (is->pages_marked != was->pages_marked ||
+	    is->chunks_marked != was->chunks_marked)
+		return "pages are still marked";
+	if (before->free_kib - now->free_kib > LOST_KIB_MAX)
+		return "memory is missing";
+	return NULL;
+}
+
+/* Files, mms and the quarantine may take a moment to go. */
+static const char *wait_for_state(const struct state *before,
+				  struct state *now)
+{
+	struct timespec start = {};
+	const char *what;
+
+	igt_nsec_elapsed(&start);
+	for (;;) {
+		read_state(now);
+		what = difference(before, now);
+		if (!what ||
+		    igt_nsec_elapsed(&start) > SETTLE_SECONDS * 1000000000ull)
+			return what;
+		usleep(50000);
+	}
+}
+
+static void assert_state(const struct state *before)
+{
+	struct state now;
+	const char *what = wait_for_state(before, &now);
+
+	igt_debug("free memory: %ld KiB before, %ld KiB now\n",
+		  before->free_kib, now.free_kib);
+	igt_assert_f(!what,
+		     "%s: BOs %llu+%llu (were %llu+%llu), quarantined %llu (%llu), marked %llu (%llu), leaked %llu (%llu), free %ld KiB (%ld)\n",
+		     what, (unsigned long long)now.live_bos[0],
+		     (unsigned long long)now.live_bos[1],
+		     (unsigned long long)before->live_bos[0],
+		     (unsigned long long)before->live_bos[1],
+		     (unsigned long long)now.counters.pages_quarantined,
+		     (unsigned long long)before->counters.pages_quarantined,
+		     (unsigned long long)now.counters.pages_marked,
+		     (unsigned long long)before->counters.pages_marked,
+		     (unsigned long long)now.counters.pages_leaked,
+		     (unsigned long long)before->counters.pages_leaked,
+		     now.free_kib, before->free_kib);
+}
+
+/* ---- Small things ------------------------------------------------------ */
+
+#define assert_errno(call, expected) \
+	do { \
+		int __ret = (call), __expected = (expected); \
+		igt_assert_f(__ret == __expected, "%s: %s, not: %s\n", #call, \
+			     strerror(-__ret), strerror(-__expected)); \
+	} while (0)
+
+static struct kvm_guest_job host_job(uint32_t seed)
+{
+	return (struct kvm_guest_job){
+		.pages = BO_PAGES,
+		.words = 4,
+		.seed = seed,
+	};
+}
+
+static void fill(void *map, uint32_t seed)
+{
+	struct kvm_guest_job job = host_job(seed);
+
+	kvm_host_write(map, &job);
+}
+
+static void verify(void *map, uint32_t seed)
+{
+	struct kvm_guest_job job = host_job(seed);
+
+	kvm_host_verify(map, &job);
+}
+
+static int open_device(enum vttm_kind kind)
+{
+	int fd = __vttm_open(kind);
+
+	igt_assert_fd(fd);
+	return fd;
+}
+
+/* ---- Opting in --------------------------------------------------------- */
+
+static void enable_twice(enum vttm_kind kind)
+{
+	struct kvm_bo bo;
+	int fd = open_device(kind);
+
+	assert_errno(vttm_ctl(fd, VTTM_CTL_ENABLE_AGAIN), -EALREADY);
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	assert_errno(vttm_ctl(fd, VTTM_CTL_ENABLE_AGAIN), -EALREADY);
+	fill(bo.map, 1);
+	assert_errno(vttm_ctl(fd, VTTM_CTL_ENABLE_AGAIN), -EALREADY);
+	kvm_bo_check_counts(&bo);
+	kvm_bo_fini(&bo);
+	igt_assert_eq_u64(vttm_param(fd, VTTM_PARAM_OPTED_IN), 1);
+	close(fd);
+}
+
+/* Never without a BO: that would succeed, and there is no way back. */
+static void enable_after_first_bo(enum vttm_kind kind)
+{
+	struct kvm_bo bo;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	assert_errno(vttm_ctl(bo.fd, VTTM_CTL_ENABLE_AGAIN), -EBUSY);
+	fill(bo.map, 2);
+	assert_errno(vttm_ctl(bo.fd, VTTM_CTL_ENABLE_AGAIN), -EBUSY);
+	vttm_munmap(bo.map, bo.size);
+	assert_errno(vttm_ctl(bo.fd, VTTM_CTL_ENABLE_AGAIN), -EBUSY);
+	igt_assert_eq_u64(vttm_param(bo.fd, VTTM_PARAM_OPTED_IN), 0);
+
+	bo.map = vttm_mmap(bo.fd, bo.handle, bo.size);
+	verify(bo.map, 2);
+	kvm_bo_check_counts(&bo);
+	kvm_bo_fini(&bo);
+}
+
+static void enable_null(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+
+	assert_errno(vttm_ctl(fd, VTTM_CTL_ENABLE_NULL), -EINVAL);
+	close(fd);
+}
+
+static void enable_foreign(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+
+	assert_errno(vttm_ctl(fd, VTTM_CTL_ENABLE_FOREIGN), -ENODEV);
+	close(fd);
+}
+
+/* ---- mmap -------------------------------------------------------------- */
+
+#define RW		(PROT_READ | PROT_WRITE)
+
+/* 0 or a negative errno; unmapped again. @touch: and it can be used. */
+static int try_mmap(int fd, uint64_t offset, size_t size, int prot, int flags,
+		    bool touch)
+{
+	/* mmap64() would refuse unaligned offsets itself. */
+	char *map = (void *)syscall(SYS_mmap, NULL, size, prot, flags, fd,
+				    offset);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	if (touch)
+		memset(map, 0x77, size);
+	vttm_munmap(map, size);
+	return 0;
+}
+
+static const struct {
+	int64_t offset;		/* from the BO's start */
+	size_t size;
+	int flags;
+	int expected;
+} bo_ranges[] = {
+	{ 0, BO_SIZE, MAP_SHARED, 0 },
+	{ 0, PAGE, MAP_SHARED, 0 },
+	{ 0, BO_SIZE - PAGE, MAP_SHARED, 0 },
+	{ 0, BO_SIZE - 1, MAP_SHARED, 0 },
+	{ 0, BO_SIZE + 1, MAP_SHARED, -EINVAL },
+	{ 0, BO_SIZE + PAGE, MAP_SHARED, -EINVAL },
+	{ 0, 2 * BO_SIZE, MAP_SHARED, -EINVAL },
+	{ 0, 1ul << 40, MAP_SHARED, -EINVAL },
+	{ 0, 1ul << 60, MAP_SHARED, -ENOMEM },
+	{ 0, 0, MAP_SHARED, -EINVAL },
+	/* DRM maps a BO from its start. */
+	{ PAGE, PAGE, MAP_SHARED, -EINVAL },
+	{ PAGE, BO_SIZE - PAGE, MAP_SHARED, -EINVAL },
+	{ PAGE, BO_SIZE, MAP_SHARED, -EINVAL },
+	{ BO_SIZE - PAGE, 2 * PAGE, MAP_SHARED, -EINVAL },
+	{ BO_SIZE, PAGE, MAP_SHARED, -EINVAL },
+	{ -(int64_t)PAGE, PAGE, MAP_SHARED, -EINVAL },
+	{ -(int64_t)PAGE, 2 * PAGE, MAP_SHARED, -EINVAL },
+	{ 1, PAGE, MAP_SHARED, -EINVAL },
+	{ PAGE - 1, PAGE, MAP_SHARED, -EINVAL },
+	{ BO_SIZE / 2 + 512, PAGE, MAP_SHARED, -EINVAL },
+	{ 0, BO_SIZE, MAP_PRIVATE, -EINVAL },
+	{ 0, PAGE, MAP_PRIVATE, -EINVAL },
+	{ 0, BO_SIZE, 0, -EINVAL },
+};
+
+static void mmap_range(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	/* The only BO: before and behind it is nothing. */
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	uint64_t offset = vttm_mmap_offset(fd, handle);
+
+	for_each_entry(i, bo_ranges) {
+		int ret = try_mmap(fd, offset + bo_ranges[i].offset,
+				   bo_ranges[i].size, RW, bo_ranges[i].flags,
+				   true);
+
+		igt_assert_f(ret == bo_ranges[i].expected,
+			     "%#zx bytes at %+lld, flags %#x: %s, not: %s\n",
+			     bo_ranges[i].size, (long long)bo_ranges[i].offset,
+			     bo_ranges[i].flags, strerror(-ret),
+			     strerror(-bo_ranges[i].expected));
+	}
+	assert_errno(try_mmap(fd, 0, PAGE, RW, MAP_SHARED, true), -EINVAL);
+	assert_errno(try_mmap(fd, 1ull << 62, PAGE, RW, MAP_SHARED, true),
+		     -EINVAL);
+	assert_errno(try_mmap(fd, PAGE_MASK, PAGE, RW, MAP_SHARED, true),
+		     -EINVAL);
+	vttm_close_bo(fd, handle);
+	close(fd);
+}
+
+/* The same device, opened another way */
+static int reopen(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, flags | O_CLOEXEC);
+	igt_assert_fd(fd);
+	return fd;
+}
+
+static void mmap_of_read_only_file(int fd)
+{
+	int ro = reopen(fd, O_RDONLY);
+	uint32_t handle = vttm_create(ro, BO_SIZE, VTTM_BO_CACHED);
+	uint64_t offset = vttm_mmap_offset(ro, handle);
+	char *map;
+
+	assert_errno(try_mmap(ro, offset, BO_SIZE, RW, MAP_SHARED, true),
+		     -EACCES);
+	assert_errno(try_mmap(ro, offset, BO_SIZE, PROT_READ, MAP_PRIVATE,
+			      false), -EINVAL);
+	map = mmap(NULL, BO_SIZE, PROT_READ, MAP_SHARED, ro, offset);
+	igt_assert(map != MAP_FAILED);
+	igt_assert_eq(*(volatile char *)(map + PAGE), 0);
+	assert_errno(mprotect(map, BO_SIZE, RW) ? -errno : 0, -EACCES);
+	vttm_munmap(map, BO_SIZE);
+	close(ro);
+}
+
+static void mmap_access(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	int other = reopen(fd, O_RDWR);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	uint64_t offset = vttm_mmap_offset(fd, handle);
+
+	assert_errno(try_mmap(other, offset, BO_SIZE, RW, MAP_SHARED, true),
+		     -EACCES);
+	assert_errno(try_mmap(fd, offset, BO_SIZE, RW, MAP_SHARED, true), 0);
+	mmap_of_read_only_file(fd);
+	vttm_close_bo(fd, handle);
+	assert_errno(try_mmap(fd, offset, BO_SIZE, RW, MAP_SHARED, true),
+		     -EINVAL);
+	close(other);
+	close(fd);
+}
+
+static void mmap_dmabuf_range(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	char *map = vttm_mmap(fd, handle, BO_SIZE), *end;
+	int buf = vttm_export(fd, handle);
+
+	fill(map, 3);
+	end = mmap(NULL, PAGE, RW, MAP_SHARED, buf, BO_SIZE - PAGE);
+	igt_assert(end != MAP_FAILED);
+	igt_assert(!memcmp(end, map + BO_SIZE - PAGE, PAGE));
+	vttm_munmap(end, PAGE);
+
+	assert_errno(try_mmap(buf, 0, BO_SIZE, RW, MAP_SHARED, true), 0);
+	assert_errno(try_mmap(buf, 0, BO_SIZE + 1, RW, MAP_SHARED, true),
+		     -EINVAL);
+	assert_errno(try_mmap(buf, BO_SIZE - PAGE, 2 * PAGE, RW, MAP_SHARED,
+			      true), -EINVAL);
+	assert_errno(try_mmap(buf, BO_SIZE, PAGE, RW, MAP_SHARED, true),
+		     -EINVAL);
+	assert_errno(try_mmap(buf, PAGE - 1, PAGE, RW, MAP_SHARED, true),
+		     -EINVAL);
+	assert_errno(try_mmap(buf, 0, 0, RW, MAP_SHARED, true), -EINVAL);
+	assert_errno(try_mmap(buf, 0, BO_SIZE, RW, MAP_PRIVATE, true), -EINVAL);
+	vttm_munmap(map, BO_SIZE);
+	close(buf);
+	close(fd);
+}
+
+/* ---- ioctls ------------------------------------------------------------ */
+
+static int create(int fd, uint64_t size, uint32_t flags)
+{
+	uint32_t handle;
+	int ret = __vttm_create(fd, &size, flags, &handle);
+
+	if (!ret) {
+		igt_assert(size && !(size & (PAGE - 1)));
+		vttm_close_bo(fd, handle);
+	}
+	return ret;
+}
+
+static const struct {
+	uint64_t size;
+	uint32_t flags;
+	int expected;
+} creates[] = {
+	{ 1, VTTM_BO_CACHED, 0 },
+	{ PAGE, VTTM_BO_UC, 0 },
+	{ PAGE + 1, VTTM_BO_WC | VTTM_BO_VRAM, 0 },
+	{ 0, VTTM_BO_CACHED, -EINVAL },
+	{ 0, VTTM_BO_VRAM, -EINVAL },
+	{ ~0ull, VTTM_BO_CACHED, -EINVAL },
+	{ ~0ull, VTTM_BO_VRAM, -EINVAL },
+	{ ~0ull - PAGE + 2, VTTM_BO_CACHED, -EINVAL },
+	{ ~0ull - PAGE + 1, VTTM_BO_CACHED, -ENOMEM },
+	{ PAGE_MASK, VTTM_BO_WC, -ENOMEM },
+	{ 1ull << 63, VTTM_BO_CACHED, -ENOMEM },
+	{ (1ull << 44) + 1, VTTM_BO_CACHED, -ENOMEM },
+	{ 1ull << 44, VTTM_BO_VRAM, -ENOMEM },
+	{ PAGE, VTTM_BO_CACHING_MASK, -EINVAL },
+	{ PAGE, VTTM_BO_CACHING_MASK | VTTM_BO_VRAM, -EINVAL },
+	{ PAGE, 1 << 3, -EINVAL },
+	{ PAGE, 1u << 31, -EINVAL },
+	{ PAGE, ~0u, -EINVAL },
+	{ 0, ~0u, -EINVAL },
+};
+
+static void create_fields(int fd)
+{
+	const uint64_t vram = vttm_param(fd, VTTM_PARAM_VRAM_SIZE);
+	const uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE;
+
+	for_each_entry(i, creates) {
+		int ret = create(fd, creates[i].size, creates[i].flags);
+
+		igt_assert_f(ret == creates[i].expected,
+			     "create of %#llx bytes, flags %#x: %s, not: %s\n",
+			     (unsigned long long)creates[i].size,
+			     creates[i].flags, strerror(-ret),
+			     strerror(-creates[i].expected));
+	}
+	assert_errno(create(fd, ram, VTTM_BO_CACHED), -ENOMEM);
+	assert_errno(create(fd, ram + 1, VTTM_BO_UC), -ENOMEM);
+	assert_errno(create(fd, vram + 1, VTTM_BO_VRAM), -ENOMEM);
+}
+
+static int move(int fd, uint32_t handle, uint32_t placement)
+{
+	return __vttm_move(fd, handle, placement);
+}
+
+static void move_fields(int fd, uint32_t handle)
+{
+	const uint64_t vram = vttm_param(fd, VTTM_PARAM_VRAM_SIZE);
+	uint32_t big = vttm_create(fd, vram + PAGE, VTTM_BO_CACHED);
+
+	assert_errno(move(fd, handle, VTTM_PL_SYSTEM), 0);
+	assert_errno(move(fd, handle, VTTM_PL_SWAPPED), -EINVAL);
+	assert_errno(move(fd, handle, VTTM_PL_NONE), -EINVAL);
+	assert_errno(move(fd, handle, 4), -EINVAL);
+	assert_errno(move(fd, handle, ~0u), -EINVAL);
+	assert_errno(move(fd, big, VTTM_PL_VRAM), -ENOSPC);
+	assert_errno(move(fd, 0, VTTM_PL_VRAM), -ENOENT);
+	assert_errno(move(fd, UNKNOWN, VTTM_PL_SYSTEM), -ENOENT);
+	assert_errno(move(fd, ~0u, VTTM_PL_SYSTEM), -ENOENT);
+	vttm_close_bo(fd, big);
+}
+
+static int swapout(int fd, uint32_t handle, uint32_t pad)
+{
+	struct drm_vttm_swapout args = { .handle = handle, .pad = pad };
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_SWAPOUT, &args);
+}
+
+static int page(int fd, uint32_t handle, uint32_t pad, uint64_t index)
+{
+	struct drm_vttm_page args = {
+		.handle = handle,
+		.pad = pad,
+		.index = index,
+	};
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_PAGE, &args);
+}
+
+static int info(int fd, uint32_t handle)
+{
+	struct drm_vttm_info args;
+
+	return __vttm_info(fd, handle, &args);
+}
+
+static int param(int fd, uint32_t number, uint32_t pad)
+{
+	struct drm_vttm_param args = { .param = number, .pad = pad };
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_PARAM, &args);
+}
+
+static int ctl(int fd, uint32_t op, uint32_t pad)
+{
+	struct drm_vttm_ctl args = { .op = op, .pad = pad };
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_CTL, &args);
+}
+
+static void look_fields(int fd, uint32_t handle)
+{
+	uint32_t cold = vttm_create(fd, PAGE, VTTM_BO_CACHED);
+
+	assert_errno(page(fd, handle, 0, BO_PAGES - 1), 0);
+	assert_errno(page(fd, handle, 0, BO_PAGES), -EINVAL);
+	assert_errno(page(fd, handle, 0, 1ull << 32), -EINVAL);
+	assert_errno(page(fd, handle, 0, ~0ull), -EINVAL);
+	assert_errno(page(fd, handle, 1, 0), -EINVAL);
+	assert_errno(page(fd, handle, ~0u, 0), -EINVAL);
+	assert_errno(page(fd, cold, 0, 0), -ENXIO);
+	assert_errno(page(fd, cold, 0, 1), -EINVAL);
+	assert_errno(page(fd, 0, 0, 0), -ENOENT);
+	assert_errno(page(fd, UNKNOWN, 0, 0), -ENOENT);
+
+	assert_errno(info(fd, cold), 0);
+	assert_errno(info(fd, 0), -ENOENT);
+	assert_errno(info(fd, UNKNOWN), -ENOENT);
+	assert_errno(info(fd, ~0u), -ENOENT);
+	vttm_close_bo(fd, cold);
+}
+
+static void device_fields(int fd)
+{
+	assert_errno(param(fd, VTTM_PARAM_LIVE_BOS, 0), 0);
+	assert_errno(param(fd, VTTM_PARAM_LIVE_BOS + 1, 0), -EINVAL);
+	assert_errno(param(fd, ~0u, 0), -EINVAL);
+	assert_errno(param(fd, VTTM_PARAM_OPTED_IN, 1), -EINVAL);
+	assert_errno(param(fd, VTTM_PARAM_OPTED_IN, ~0u), -EINVAL);
+
+	/* Nothing is done, the device stays plugged. */
+	assert_errno(ctl(fd, VTTM_CTL_UNPLUG, 1), -EINVAL);
+	assert_errno(ctl(fd, VTTM_CTL_UNPLUG, ~0u), -EINVAL);
+	assert_errno(ctl(fd, VTTM_CTL_BAD_VMA + 1, 0), -EINVAL);
+	assert_errno(ctl(fd, ~0u, 0), -EINVAL);
+	assert_errno(create(fd, PAGE, VTTM_BO_CACHED), 0);
+}
+
+static void ioctl_fields(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	char *map = vttm_mmap(fd, handle, BO_SIZE);
+
+	fill(map, 4);
+	create_fields(fd);
+	move_fields(fd, handle);
+	assert_errno(swapout(fd, handle, 1), -EINVAL);
+	assert_errno(swapout(fd, handle, ~0u), -EINVAL);
+	assert_errno(swapout(fd, 0, 0), -ENOENT);
+	assert_errno(swapout(fd, UNKNOWN, 0), -ENOENT);
+	look_fields(fd, handle);
+	device_fields(fd);
+	verify(map, 4);
+	vttm_munmap(map, BO_SIZE);
+	close(fd);
+}
+
+static int map_dumb(int fd, uint32_t handle)
+{
+	struct drm_mode_map_dumb args = { .handle = handle };
+
+	return vttm_ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &args);
+}
+
+static int export(int fd, uint32_t handle, uint32_t flags)
+{
+	struct drm_prime_handle args = { .handle = handle, .flags = flags };
+	int ret = vttm_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
+
+	if (!ret)
+		close(args.fd);
+	return ret;
+}
+
+/* A handle that this file does not have */
+static void no_such_handle(int fd, uint32_t handle)
+{
+	assert_errno(page(fd, handle, 0, 0), -ENOENT);
+	assert_errno(info(fd, handle), -ENOENT);
+	assert_errno(swapout(fd, handle, 0), -ENOENT);
+	assert_errno(move(fd, handle, VTTM_PL_SYSTEM), -ENOENT);
+	assert_errno(map_dumb(fd, handle), -ENOENT);
+	assert_errno(export(fd, handle, DRM_CLOEXEC), -ENOENT);
+	assert_errno(__vttm_close_bo(fd, handle), -EINVAL);
+}
+
+static void ioctl_handles(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	int other = reopen(fd, O_RDWR);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+
+	no_such_handle(other, handle);
+	no_such_handle(fd, 0);
+	no_such_handle(fd, handle + 1);
+	no_such_handle(fd, UNKNOWN);
+	no_such_handle(fd, ~0u);
+	assert_errno(map_dumb(fd, handle), 0);
+	vttm_close_bo(fd, handle);
+	no_such_handle(fd, handle);
+	close(other);
+	close(fd);
+}
+
+/* An argument of any size: its first bytes are those of @args, then garbage. */
+static int sized_ioctl(int fd, unsigned int nr, const void *args, size_t size,
+		       size_t sent)
+{
+	uint8_t buf[16384];
+
+	memset(buf, 0xff, sizeof(buf));
+	memcpy(buf, args, size);
+	return vttm_ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
+				   DRM_COMMAND_BASE + nr, sent), buf);
+}
+
+/* DRM takes missing bytes for zeroes and ignores surplus ones. */
+static void ioctl_sizes(enum vttm_kind kind)
+{
+	static const size_t longer[] = { 1, 7, 8, 64, 4096, 16000 };
+	int fd = open_device(kind);
+	const struct drm_vttm_info bo = {
+		.handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED),
+	};
+	const struct drm_vttm_create new = { .size = PAGE };
+	const struct drm_vttm_create bad = { .size = PAGE, .flags = ~0u };
+	const struct drm_vttm_param unknown = { .param = ~0u };
+
+	assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &new, sizeof(new), 0),
+		     -EINVAL);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &new, sizeof(new), 1),
+		     -EINVAL);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &bad, sizeof(bad), 8), 0);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &bad, sizeof(bad), 12),
+		     -EINVAL);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_SWAPOUT, &bo, sizeof(bo), 0),
+		     -ENOENT);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_MOVE, &bo, sizeof(bo), 0),
+		     -ENOENT);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PAGE, &bo, sizeof(bo), 0),
+		     -ENOENT);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo), 0),
+		     -ENOENT);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo), 4), 0);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PARAM, &unknown, sizeof(unknown),
+				 4), -EINVAL);
+	/* Not CTL: shortened to nothing it means VTTM_CTL_UNPLUG. */
+
+	for_each_entry(i, longer) {
+		assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo),
+					 sizeof(bo) + longer[i]), 0);
+		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &new, sizeof(new),
+					 sizeof(new) + longer[i]), 0);
+		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &bad, sizeof(bad),
+					 sizeof(bad) + longer[i]), -EINVAL);
+	}
+	close(fd);
+}
+
+static void ioctl_pointers(enum vttm_kind kind)
+{
+	static const unsigned long requests[] = {
+		DRM_IOCTL_VTTM_CREATE, DRM_IOCTL_VTTM_SWAPOUT,
+		DRM_IOCTL_VTTM_MOVE, DRM_IOCTL_VTTM_PAGE, DRM_IOCTL_VTTM_INFO,
+		DRM_IOCTL_VTTM_PARAM, DRM_IOCTL_VTTM_CTL,
+	};
+	int fd = open_device(kind);
+	char *pages = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	struct drm_vttm_create *args = (void *)pages;
+
+	igt_assert(pages != MAP_FAILED);
+	args->size = BO_SIZE;
+	igt_assert_eq(mprotect(pages, PAGE, PROT_READ), 0);
+	igt_assert_eq(munmap(pages + PAGE, PAGE), 0);
+
+	for_each_entry(i, requests) {
+		assert_errno(vttm_ioctl(fd, requests[i], NULL), -EFAULT);
+		assert_errno(vttm_ioctl(fd, requests[i], (void *)8), -EFAULT);
+		assert_errno(vttm_ioctl(fd, requests[i], pages + PAGE),
+			     -EFAULT);
+		/* Its end is missing. */
+		assert_errno(vttm_ioctl(fd, requests[i], pages + PAGE - 4),
+			     -EFAULT);
+		assert_errno(vttm_ioctl(fd, requests[i],
+					(void *)0xffff888000000000ul),
+			     -EFAULT);
+	}
+	/* The answer cannot be written: nobody knows the handle, ... */
+	assert_errno(vttm_ioctl(fd, DRM_IOCTL_VTTM_CREATE, args), -EFAULT);
+	igt_assert_eq(munmap(pages, PAGE), 0);
+	/* ... but the BO goes with the file. */
+	close(fd);
+}
+
+static void ioctl_numbers(enum vttm_kind kind)
+{
+	struct drm_vttm_create args = { .size = PAGE };
+	int fd = open_device(kind);
+
+	for (unsigned int nr = DRM_COMMAND_BASE + DRM_VTTM_CTL + 1;
+	     nr < DRM_COMMAND_END; nr++)
+		assert_errno(vttm_ioctl(fd, _IOWR(DRM_IOCTL_BASE, nr,
+						  struct drm_vttm_create),
+					&args), -EINVAL);
+	assert_errno(vttm_ioctl(fd, _IOWR('D', DRM_COMMAND_BASE,
+					  struct drm_vttm_create), &args),
+		     -ENOTTY);
+	assert_errno(vttm_ioctl(fd, 0, &args), -ENOTTY);
+	assert_errno(vttm_ioctl(fd, ~0ul, &args), -ENOTTY);
+	/* Without a direction nothing is read: it asks for no bytes. */
+	assert_errno(vttm_ioctl(fd, _IO(DRM_IOCTL_BASE, DRM_COMMAND_BASE),
+				&args), -EINVAL);
+	assert_errno(vttm_ioctl(fd, _IOR(DRM_IOCTL_BASE, DRM_COMMAND_BASE,
+					 struct drm_vttm_create), &args),
+		     -EINVAL);
+	igt_assert_eq_u64(args.size, 0);
+	close(fd);
+}
+
+static int create_dumb(int fd, uint32_t width, uint32_t height, uint32_t bpp,
+		       uint32_t flags)
+{
+	struct drm_mode_create_dumb args = {
+		.width = width,
+		.height = height,
+		.bpp = bpp,
+		.flags = flags,
+	};
+	int ret = vttm_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &args);
+
+	if (!ret) {
+		igt_assert_eq_u64(args.size, (uint64_t)args.pitch * height);
+		vttm_close_bo(fd, args.handle);
+	}
+	return ret;
+}
+
+static int import(int fd, int dmabuf)
+{
+	struct drm_prime_handle args = { .fd = dmabuf };
+
+	return vttm_ioctl(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+}
+
+static void dumb_and_prime(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	int memfd = memfd_create("no dma-buf", MFD_CLOEXEC);
+	int dmabuf = vttm_export(fd, handle);
+
+	assert_errno(create_dumb(fd, 64, 64, 32, 0), 0);
+	assert_errno(create_dumb(fd, 0, 64, 32, 0), -EINVAL);
+	assert_errno(create_dumb(fd, 64, 0, 32, 0), -EINVAL);
+	assert_errno(create_dumb(fd, 64, 64, 0, 0), -EINVAL);
+	assert_errno(create_dumb(fd, 64, 64, 32, 1), -EINVAL);
+	assert_errno(create_dumb(fd, ~0u, 64, 32, 0), -EINVAL);
+	assert_errno(create_dumb(fd, 64, ~0u, 32, 0), -EINVAL);
+	assert_errno(create_dumb(fd, 64, 64, ~0u, 0), -EINVAL);
+	assert_errno(create_dumb(fd, ~0u, ~0u, ~0u, ~0u), -EINVAL);
+
+	assert_errno(export(fd, handle, DRM_CLOEXEC | DRM_RDWR), 0);
+	assert_errno(export(fd, handle, ~0u), -EINVAL);
+	assert_errno(export(fd, handle, 1), -EINVAL);
+	assert_errno(import(fd, -1), -EBADF);
+	assert_errno(import(fd, memfd), -EINVAL);
+	assert_errno(import(fd, fd), -EINVAL);
+	igt_assert_eq_u32(vttm_import(fd, dmabuf), handle);
+	close(dmabuf);
+	close(memfd);
+	close(fd);
+}
+
+/* ---- Giving up what is in use ------------------------------------------ */
+
+static void close_device_while_mapped(enum vttm_kind kind)
+{
+	const uint64_t before = live_bos(kind);
+
+	for (int close_handle = 0; close_handle < 2; close_handle++) {
+		int fd = open_device(kind);
+		uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+		char *map = vttm_mmap(fd, handle, BO_SIZE);
+
+		/* Half of it is faulted in only after everything is closed. */
+		memset(map, 0x11, BO_SIZE / 2);
+		if (close_handle)
+			vttm_close_bo(fd, handle);
+		close(fd);
+		igt_assert_eq_u64(live_bos(kind), before + 1);
+		igt_assert_eq(map[BO_SIZE / 2 - 1], 0x11);
+		igt_assert_eq(map[BO_SIZE / 2], 0);
+		fill(map, 5);
+		verify(map, 5);
+		vttm_munmap(map, BO_SIZE);
+		igt_assert_eq_u64(live_bos(kind), before);
+	}
+}
+
+/* The child has the last mapping, uses it and tells when it is done. */
+static void child_has_the_last(char *map, int go, int done)
+{
+	char c = 'x';
+
+	if (read(go, &c, 1) != 1)
+		_exit(1);
+	verify(map, 6);
+	fill(map, 7);
+	verify(map, 7);
+	if (write(done, &c, 1) != 1 || read(go, &c, 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+static void close_handle_while_mapped(enum vttm_kind kind)
+{
+	const uint64_t before = live_bos(kind);
+	int fd = open_device(kind), go[2], done[2], status;
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_WC);
+	char *map = vttm_mmap(fd, handle, BO_SIZE), c = 'x';
+	pid_t pid;
+
+	fill(map, 6);
+	igt_assert_eq(pipe(go) | pipe(done), 0);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid)
+		child_has_the_last(map, go[0], done[1]);
+
+	vttm_munmap(map, BO_SIZE);
+	vttm_close_bo(fd, handle);
+	no_such_handle(fd, handle);
+	igt_assert_eq(write(go[1], &c, 1), 1);
+	igt_assert_eq(read(done[0], &c, 1), 1);
+	igt_assert_eq_u64(live_bos(kind), before + 1);
+	igt_assert_eq(write(go[1], &c, 1), 1);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_f(!status, "the child ended with status %#x\n", status);
+	igt_assert_eq_u64(live_bos(kind), before);
+	close(fd);
+}
+
+/* What keeps a BO alive */
+struct holders {
+	int fd, dmabuf;
+	uint32_t handle;
+	char *map, *dmabuf_map;
+};
+
+#define NUM_HOLDERS	5
+
+static void give_up(struct holders *h, unsigned int which)
+{
+	switch (which) {
+	case 0:
+		vttm_munmap(h->map, BO_SIZE);
+		break;
+	case 1:
+		vttm_munmap(h->dmabuf_map, BO_SIZE);
+		break;
+	case 2:
+		close(h->dmabuf);
+		break;
+	case 3:
+		/* The file may be closed already, and the handle with it. */
+		if (h->fd >= 0)
+			vttm_close_bo(h->fd, h->handle);
+		break;
+	case 4:
+		close(h->fd);
+		h->fd = -1;
+		break;
+	}
+}
+
+static void hold(struct holders *h, enum vttm_kind kind)
+{
+	h->fd = open_device(kind);
+	h->handle = vttm_create(h->fd, BO_SIZE, VTTM_BO_CACHED);
+	h->dmabuf = vttm_export(h->fd, h->handle);
+	h->map = vttm_mmap(h->fd, h->handle, BO_SIZE);
+	h->dmabuf_map = mmap(NULL, BO_SIZE, RW, MAP_SHARED, h->dmabuf, 0);
+	igt_assert(h->dmabuf_map != MAP_FAILED);
+	fill(h->map, 8);
+	verify(h->dmabuf_map, 8);
+}
+
+/* The BO lives until the last of them, in this order. */
+static void give_up_in_order(enum vttm_kind kind, const unsigned int *order,
+			     uint64_t before)
+{
+	bool gone[NUM_HOLDERS] = { };
+	struct holders h;
+
+	hold(&h, kind);
+	for (unsigned int i = 0; i < NUM_HOLDERS; i++) {
+		bool alive;
+
+		give_up(&h, order[i]);
+		gone[order[i]] = true;
+		/* The file's end takes the handle along. */
+		alive = !gone[0] || !gone[1] || !gone[2] ||
+			(!gone[3] && !gone[4]);
+		igt_assert_f(live_bos(kind) == before + alive,
+			     "order %u%u%u%u%u: the BO is %s after %u steps\n",
+			     order[0], order[1], order[2], order[3], order[4],
+			     alive ? "gone" : "there", i + 1);
+		if (!gone[0])
+			verify(h.map, 8);
+		if (!gone[1])
+			verify(h.dmabuf_map, 8);
+	}
+}
+
+/* Heap's algorithm */
+static void every_order(enum vttm_kind kind, unsigned int *order,
+			unsigned int n, uint64_t before)
+{
+	if (n == 1) {
+		give_up_in_order(kind, order, before);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int other = n % 2 ? 0 : i, tmp;
+
+		every_order(kind, order, n - 1, before);
+		tmp = order[other];
+		order[other] = order[n - 1];
+		order[n - 1] = tmp;
+	}
+}
+
+static void close_in_any_order(enum vttm_kind kind)
+{
+	unsigned int order[NUM_HOLDERS] = { 0, 1, 2, 3, 4 };
+
+	every_order(kind, order, NUM_HOLDERS, live_bos(kind));
+}
+
+static void many_bos(enum vttm_kind kind)
+{
+	static const uint32_t flags[] = {
+		VTTM_BO_CACHED, VTTM_BO_WC, VTTM_BO_UC, VTTM_BO_VRAM,
+	};
+	int fd = open_device(kind);
+
+	for (unsigned int i = 0; i < 200; i++) {
+		uint32_t handle = vttm_create(fd, BO_SIZE, flags[i % 4]);
+		char *map = vttm_mmap(fd, handle, BO_SIZE);
+
+		fill(map, i);
+		vttm_close_bo(fd, handle);
+		verify(map, i);
+		vttm_munmap(map, BO_SIZE);
+	}
+	close(fd);
+}
+
+static size_t odd_size(unsigned int i)
+{
+	return (1 + i * 37 % 251) * PAGE;
+}
+
+static void many_bos_at_once(enum vttm_kind kind)
+{
+	enum { COUNT = 600 };
+	const uint64_t before = live_bos(kind);
+	static uint32_t handles[COUNT];
+	static char *maps[COUNT];
+	int fd = open_device(kind);
+
+	for (unsigned int i = 0; i < COUNT; i++) {
+		handles[i] = vttm_create(fd, odd_size(i), i % 3);
+		maps[i] = vttm_mmap(fd, handles[i], odd_size(i));
+		memset(maps[i], i, odd_size(i));
+	}
+	igt_assert_eq_u64(live_bos(kind), before + COUNT);
+	/* 7 and 600 have no common factor: each once, in another order. */
+	for (unsigned int n = 0; n < COUNT; n++) {
+		unsigned int i = n * 7 % COUNT;
+
+		igt_assert_eq(maps[i][odd_size(i) - 1], (char)i);
+		vttm_munmap(maps[i], odd_size(i));
+		if (i % 2)
+			vttm_close_bo(fd, handles[i]);
+	}
+	igt_assert_eq_u64(live_bos(kind), before + COUNT / 2);
+	close(fd);
+}
+
+static int unload(const char *module)
+{
+	return syscall(SYS_delete_module, module, O_NONBLOCK) ? -errno : 0;
+}
+
+static void unload_while_in_use(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	char *map = vttm_mmap(fd, handle, BO_SIZE);
+	int dmabuf = vttm_export(fd, handle);
+
+	assert_errno(unload("vttm"), -EAGAIN);
+	assert_errno(unload("ttm"), -EAGAIN);
+	vttm_close_bo(fd, handle);
+	close(fd);
+	assert_errno(unload("vttm"), -EAGAIN);
+	assert_errno(unload("ttm"), -EAGAIN);
+	vttm_munmap(map, BO_SIZE);
+	assert_errno(unload("vttm"), -EAGAIN);
+	close(dmabuf);
+}
+
+/* ---- Memslots ---------------------------------------------------------- */
+
+static void close_all_under_memslot(enum vttm_kind kind)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const uint64_t before = live_bos(kind);
+	struct kvm_guest_job job;
+	struct kvm_bo bo;
+	uint32_t works;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	fill(bo.map, 9);
+	job = kvm_bo_job(&bo, KVM_OP_WRITE, 10);
+	works = kvm_bo_first_refused(&bo, 0, bo.pages);
+	igt_assert_eq(works == bo.pages, kind == VTTM_MODE);
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, bo.size);
+	vttm_close_bo(bo.fd, bo.handle);
+	close(bo.fd);
+
+	if (works == bo.pages) {
+		kvm_guest_run_ok(guest, &job);
+		kvm_host_verify(bo.map, &job);
+	} else {
+		kvm_guest_run_efault(guest, &job, works);
+	}
+	igt_assert_eq_u64(live_bos(kind), before + 1);
+
+	vttm_munmap(bo.map, bo.size);
+	igt_assert_eq_u64(live_bos(kind), before);
+	kvm_guest_run_efault(guest, &job, 0);
+	kvm_guest_run_efault(guest, &job, 0);
+	kvm_guest_destroy(guest);
+}
+
+static void memslot_bad_range(enum vttm_kind kind)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const uint64_t gpa = KVM_GUEST_GPA;
+	struct kvm_bo bo;
+	char *map;
+	int slot;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	map = bo.map;
+	assert_errno(__kvm_guest_map(guest, gpa, map + 1, BO_SIZE, false),
+		     -EINVAL);
+	assert_errno(__kvm_guest_map(guest, gpa + 1, map, BO_SIZE, false),
+		     -EINVAL);
+	assert_errno(__kvm_guest_map(guest, gpa, map, BO_SIZE + 1, false),
+		     -EINVAL);
+	assert_errno(__kvm_guest_map(guest, gpa, map, 0, false), -EINVAL);
+	assert_errno(__kvm_guest_map(guest, PAGE_MASK, map, BO_SIZE, false),
+		     -EINVAL);
+	assert_errno(__kvm_guest_map(guest, gpa, (void *)PAGE_MASK, BO_SIZE,
+				     false), -EINVAL);
+	slot = kvm_guest_map(guest, gpa, map, BO_SIZE);
+	assert_errno(__kvm_guest_map(guest, gpa + PAGE, map, BO_SIZE, false),
+		     -EEXIST);
+	kvm_guest_unmap(guest, slot);
+	kvm_bo_fini(&bo);
+	kvm_guest_destroy(guest);
+}
+
+#define HOLE		100u	/* page of the BO */
+#define HOLE_PAGES	3u
+
+/*
+ * @map is guest memory, @restore() puts the hole's pages back. A guest stops at
+ * the hole as often as it is sent there, and goes on once it is closed.
+ */
+static void run_over_hole(char *map, void (*restore)(char *hole, void *arg),
+			  void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+		.words = KVM_GUEST_WORDS,
+		.seed = 11,
+	};
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+	kvm_guest_run_ok(guest, &job);
+	igt_assert_eq(munmap(map + HOLE * PAGE, HOLE_PAGES * PAGE), 0);
+	for (int i = 0; i < 3; i++)
+		kvm_guest_run_efault(guest, &job, HOLE);
+	restore(map + HOLE * PAGE, arg);
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+	kvm_guest_destroy(guest);
+}
+
+static void restore_anonymous(char *hole, void *arg)
+{
+	(void)arg;
+	igt_assert(mmap(hole, HOLE_PAGES * PAGE, RW,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		   hole);
+}
+
+/* Only a dma-buf can be mapped from its middle. */
+static void restore_bo(char *hole, void *arg)
+{
+	struct kvm_bo *bo = arg;
+	int dmabuf = vttm_export(bo->fd, bo->handle);
+
+	igt_assert(mmap(hole, HOLE_PAGES * PAGE, RW, MAP_SHARED | MAP_FIXED,
+			dmabuf, HOLE * PAGE) == hole);
+	close(dmabuf);
+}
+
+static void hole_in_anonymous(enum vttm_kind kind)
+{
+	char *map = mmap(NULL, BO_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)kind;
+	igt_assert(map != MAP_FAILED);
+	run_over_hole(map, restore_anonymous, NULL);
+	vttm_munmap(map, BO_SIZE);
+}
+
+static void hole_in_bo(enum vttm_kind kind)
+{
+	struct kvm_bo bo;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	run_over_hole(bo.map, restore_bo, &bo);
+	kvm_bo_check_counts(&bo);
+	kvm_bo_fini(&bo);
+}
+
+/* ---- All of them ------------------------------------------------------- */
+
+#define ON_STOCK	(1u << VTTM_STOCK)
+#define ON_MODE		(1u << VTTM_MODE)
+#define ON_BOTH		(ON_STOCK | ON_MODE)
+
+static const struct test {
+	const char *name;
+	const char *description;
+	void (*fn)(enum vttm_kind kind);
+	unsigned int devices;
+	/* So often that what one run loses adds up to something. */
+	unsigned int repeat;
+	bool kvm;
+} tests[] = {
+	{ "enable-twice", "Opting in once more: -EALREADY.", enable_twice,
+	  ON_MODE, 3, false },
+	{ "enable-after-first-bo", "Opting in with a BO alive: -EBUSY.",
+	  enable_after_first_bo, ON_STOCK, 3, false },
+	{ "enable-null", "Opting in NULL: -EINVAL.", enable_null, ON_BOTH, 3,
+	  false },
+	{ "enable-foreign", "Opting in what is no device: -ENODEV.",
+	  enable_foreign, ON_BOTH, 3, false },
+	{ "mmap-range", "mmap() of what is not exactly a BO.", mmap_range,
+	  ON_BOTH, 30, false },
+	{ "mmap-access", "mmap() without the right to.", mmap_access, ON_BOTH,
+	  30, false },
+	{ "mmap-dmabuf-range", "mmap() beyond a dma-buf.", mmap_dmabuf_range,
+	  ON_BOTH, 30, false },
+	{ "ioctl-fields", "Every field of every private ioctl.", ioctl_fields,
+	  ON_BOTH, 30, false },
+	{ "ioctl-handles", "Handles that a file does not have.", ioctl_handles,
+	  ON_BOTH, 30, false },
+	{ "ioctl-sizes", "Shorter and longer arguments.", ioctl_sizes, ON_BOTH,
+	  30, false },
+	{ "ioctl-pointers", "Arguments that cannot be accessed.",
+	  ioctl_pointers, ON_BOTH, 30, false },
+	{ "ioctl-numbers", "Numbers that no ioctl has.", ioctl_numbers, ON_BOTH,
+	  5, false },
+	{ "dumb-and-prime", "Impossible dumb buffers and dma-bufs.",
+	  dumb_and_prime, ON_BOTH, 30, false },
+	{ "close-device-while-mapped", "A mapping outlives the file.",
+	  close_device_while_mapped, ON_BOTH, 20, false },
+	{ "close-handle-while-mapped", "A mapping outlives the handle.",
+	  close_handle_while_mapped, ON_BOTH, 20, false },
+	{ "close-in-any-order", "The BO goes with its last user.",
+	  close_in_any_order, ON_BOTH, 1, false },
+	{ "many-bos", "200 BOs, one after the other.", many_bos, ON_BOTH, 1,
+	  false },
+	{ "many-bos-at-once", "Hundreds of BOs of odd sizes.",
+	  many_bos_at_once, ON_BOTH, 1, false },
+	{ "unload-while-in-use", "The modules stay while a BO is used.",
+	  unload_while_in_use, ON_BOTH, 5, false },
+	{ "memslot-bad-range", "Memslots that KVM refuses.", memslot_bad_range,
+	  ON_BOTH, 5, true },
+	{ "close-all-under-memslot", "A guest's BO whose file is closed.",
+	  close_all_under_memslot, ON_BOTH, 20, true },
+	{ "memslot-over-a-hole", "A guest stops at a hole in a BO.", hole_in_bo,
+	  ON_MODE, 20, true },
+};
+
+static const struct test control_hole = {
+	.name = "memslot-over-a-hole",
+	.fn = hole_in_anonymous,
+	.repeat = 1,
+	.kvm = true,
+};
+
+static void run(enum vttm_kind kind, const struct test *test)
+{
+	struct state before;
+
+	if (test->kvm)
+		kvm_bo_require(kind);
+	close(vttm_open(kind));
+	read_state(&before);
+	igt_fork(child, 1) {
+		for (unsigned int i = 0; i < test->repeat; i++)
+			test->fn(kind);
+	}
+	igt_waitchildren_timeout(TEST_SECONDS, "a test does not end");
+	assert_state(&before);
+}
+
+/* 32 MiB that nobody gives back are a difference. */
+static void leak_check_can_fail(void)
+{
+	const size_t size = KVM_BO_MIB(32);
+	struct state before, now;
+	const char *what;
+	char *lost;
+
+	read_state(&before);
+	igt_assert(!difference(&before, &before));
+	lost = mmap(NULL, size, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(lost != MAP_FAILED);
+	memset(lost, 1, size);
+	read_state(&now);
+	what = difference(&before, &now);
+	igt_assert_f(what && !strcmp(what, "memory is missing"), "%s\n",
+		     what ?: "nothing was noticed");
+	vttm_munmap(lost, size);
+	assert_state(&before);
+}
+
+igt_main
+{
+	igt_describe("The check after each subtest notices 32 MiB.");
+	igt_subtest("leak-check-can-fail")
+		leak_check_can_fail();
+
+	igt_describe("A guest stops at a hole in ordinary memory.");
+	igt_subtest("control-memslot-over-a-hole")
+		run(VTTM_MODE, &control_hole);
+
+	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
+		for_each_entry(i, tests) {
+			if (!(tests[i].devices & (1u << kind)))
+				continue;
+			igt_describe(tests[i].description);
+			igt_subtest_f("%s-%s", vttm_kind_name(kind),
+				      tests[i].name)
+				run(kind, &tests[i]);
+		}
+	}
+}

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# bench.sh KERNEL...: instructions to allocate, map, touch, unmap and free a
+# 64 MiB BO: the kernel's own TTM, our ttm.ko with nobody opted in, and with the
+# device opted in. QEMU -icount counts instructions, the same at every boot; that
+# says nothing of caches, TLB shootdowns and VM exits.
+
+. "$(dirname "$0")/lib.sh"
+
+GOAL_OFF=1.001
+GOAL_ON=1.05
+
+# One CPU, one tick an instruction, nothing random.
+BENCH_CPU="-accel tcg,thread=single -cpu max,-rdrand,-rdseed -smp 1 -icount shift=0,sleep=off"
+BENCH_CPU+=" -rtc base=2026-01-01,clock=vm -seed 1"
+
+# measure KERNEL NAME FLAVOUR PARAMETER...
+measure() {
+	local kernel=$1 name=bench-$2 flavour=$3 args=bench_bo
+	shift 3
+	[ $# -eq 0 ] || args+=,$(IFS=, && echo "$*")
+	FILES=tools/bench_bo "$VM_DIR/initramfs.sh" "$kernel" "$name" "$flavour" drm_ttm_helper kvm-amd
+	VM_CPU=$BENCH_CPU VM_APPEND="nokaslr norandmaps" VM_ARGS=$args VM_SECONDS=900 \
+		"$VM_DIR/run-vm.sh" "$kernel" "$name" walk.sh
+	grep -q '^done 1' "$BUILD/$kernel/vm/$name.out" || die "the benchmark stopped early: $BUILD/$kernel/vm/$name.out"
+}
+
+# best KERNEL NAME COLUMN: the least of the rounds after the first.
+best() {
+	awk -v column="$3" '$1 == "round" && $2 > 0 {
+		for (i = 3; i < NF; i += 2)
+			if ($i == column && (least == "" || $(i + 1) < least))
+				least = $(i + 1)
+	} END { print least }' "$BUILD/$1/vm/bench-$2.out"
+}
+
+line() {
+	awk -v what="$2" -v stock="$(best "$1" stock "$3")" -v off="$(best "$1" off "$3")" -v on="$(best "$1" on "$3")" \
+		'BEGIN { printf "  %-26s %12d %12d %12d   %8.4f %8.4f\n", what, stock, off, on, off / stock, on / stock }'
+}
+
+# guest KERNEL NAME WHAT: "faults instructions" of a guest's first touch.
+guest() {
+	awk -v what="$3" '$1 == "guest" && $2 == what {
+		if ($4 == 16384) printf "%d faults, %d instructions", $6, $8
+		else printf "stops after %d pages", $4
+	}' "$BUILD/$1/vm/bench-$2.out"
+}
+
+table() {
+	printf '\nLinux %s: instructions for a 64 MiB BO, cached, 16384 pages (least of 4 rounds)\n\n' \
+		"$(kernel_release "$1")"
+	printf '  %-26s %12s %12s %12s   %8s %8s\n' '' stock 'ours, off' 'ours, on' off/stock on/stock
+	line "$1" 'create and mmap' create
+	line "$1" 'touch every page' touch
+	line "$1" 'unmap' unmap
+	line "$1" 'free' free
+	line "$1" 'all' total
+	line "$1" 'page faults' faults
+	printf '\n  nested page faults, and instructions, for a KVM guest to touch 64 MiB that the host has touched:\n'
+	printf '    shared memory: %s\n' "$(guest "$1" on memory)"
+	printf '    BO, stock:     %s\n' "$(guest "$1" stock bo)"
+	printf '    BO, ours, on:  %s\n' "$(guest "$1" on bo)"
+	awk -v stock="$(best "$1" stock total)" -v off="$(best "$1" off total)" -v on="$(best "$1" on total)" \
+		-v goal_off=$GOAL_OFF -v goal_on=$GOAL_ON 'BEGIN {
+		printf "\n  goals: off/stock <= %s %s, on/stock <= %s %s\n", goal_off,
+			off / stock <= goal_off ? "met" : "MISSED", goal_on, on / stock <= goal_on ? "met" : "MISSED"
+	}'
+}
+
+"$VM_DIR/root.sh" base
+"$VM_DIR/build-igt.sh"
+for kernel; do
+	"$VM_DIR/overlay.sh" "$kernel"
+	measure "$kernel" stock stock
+	measure "$kernel" off ours optin=0
+	measure "$kernel" on ours
+done
+for kernel; do
+	table "$kernel"
+done

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The part of style.sh that runs inside the root tree:
+#	style-inside.sh sources STOCK	checkers that read files
+#	style-inside.sh builds KERNEL RELEASE	sparse and the compiler with W=1
+set -euo pipefail
+
+# judge NAME COMMAND...: a checker that is silent and ends well has no complaint.
+judge() {
+	local name=$1 said rc=0
+	shift
+	said=$("$@" 2>&1) || rc=$?
+	if [ $rc -eq 0 ] && [ -z "$said" ]; then
+		echo "PASS $name"
+	else
+		echo "FAIL $name $(head -n 1 <<<"$said")"
+		printf '%s: %s\n' "$name" "$said" >&2
+	fi
+}
+
+# A folder may not exist.
+sources_in() { { find "$@" -name '*.[ch]' 2>/dev/null || true; } | sort; }
+
+sources() {
+	local stock=$1 file format=$1/.clang-format kernel_code
+	cd /src
+	kernel_code=$(sources_in drivers include tests/kmod)
+	for file in $kernel_code; do
+		judge "checkpatch-$file" perl "$stock/scripts/checkpatch.pl" --no-tree --no-summary \
+			--terse --strict --show-types -f \
+			--ignore FILE_PATH_CHANGES,LINUX_VERSION_CODE,CAMELCASE,MACRO_ARG_REUSE "$file"
+		judge "kernel-doc-$file" perl "$stock/scripts/kernel-doc" -none -Werror "$file"
+	done
+	for file in $(sources_in drivers include tests/kmod tests/igt | grep -v '_trace\.h$'); do
+		judge "clang-format-$file" clang-format --dry-run -Werror "-style=file:$format" "$file"
+	done
+	for file in $(grep -rlE '^#!/bin/(ba)?sh|^# shellcheck shell=' --exclude-dir=.git --exclude-dir=build . | sort) \
+		tests/vm/guest/init; do
+		judge "shellcheck-${file#./}" shellcheck -x -e SC1090,SC1091 "$file"
+	done
+	for file in $(find . \( -path ./.git -o -path ./build \) -prune -o -name '*.py' -print | sort); do
+		judge "python-$file" python3 -W error -c 'import ast, pathlib, sys; ast.parse(pathlib.Path(sys.argv[1]).read_text())' "$file"
+	done
+	judge no-big-file find . \( -path ./.git -o -path ./build \) -prune -o -type f -size +512k -print
+	judge no-patch-file find . \( -path ./.git -o -path ./build \) -prune -o \
+		\( -name '*.patch' -o -name '*.diff' \) -print
+}
+
+# Compile one directory of the overlay again, our objects only.
+build_part() {
+	local kernel=$1 release=$2 part=$3 dir=/build/style/$1-$3 objects
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp -r "/build/$kernel/$part"/*.[ch] "/build/$kernel/$part"/{Makefile,include} "$dir/"
+	objects=$(cd "$dir" && for file in *.c; do
+		[[ $file == *.mod.c ]] || { [ "$part" = ttm ] && [[ $file != ttm_pfnmap* ]]; } || echo "${file%.c}.o"
+	done)
+	# shellcheck disable=SC2086 # one object a word
+	make -s -C "/usr/lib/modules/$release/build" "M=$dir" C=2 W=1 CONFIG_DEBUG_INFO_BTF_MODULES= \
+		$objects </dev/null >"$dir/log" 2>&1 || { cat "$dir/log" && return 1; }
+	# What the kernel's own headers say is not about our files.
+	grep -E "(^|/)(ttm_pfnmap|vttm|[a-z0-9_]*)[a-z0-9_]*\.[ch]:[0-9]+" "$dir/log" |
+		grep -vE 'note: in included file|^(/usr/src|\./|/build/[^ ]*/include/drm/ttm/ttm_(bo|tt|device|resource|pool|kmap|caching|place|range|exec))' || true
+}
+
+builds() {
+	local part
+	for part in ttm vttm kmod; do
+		[ ! -f "/build/$1/$part/Makefile" ] || judge "sparse-W1-$1-$part" build_part "$1" "$2" "$part"
+	done
+}
+
+command=$1
+shift
+"$command" "$@"

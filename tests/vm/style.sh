@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# style.sh KERNEL...: the checkers, one line per checker and file. What a checker
+# says is on stderr.
+
+. "$(dirname "$0")/lib.sh"
+
+for kernel; do
+	"$VM_DIR/overlay.sh" "$kernel" >&2
+done
+"$VM_DIR/kernels.sh" 6.12 >&2
+"$VM_DIR/root.sh" check >&2
+export IN_LAYER=check
+lock "$BUILD/style/.lock"
+
+# inside NAME ARGUMENT...: a checker script that does not reach its end fails.
+inside() {
+	local name=$1
+	shift
+	"$VM_DIR/in-root.sh" /src/tests/vm/style-inside.sh "$@" </dev/null ||
+		echo "FAIL $name the checks did not run to their end"
+}
+
+# Warnings in the kernel's own files would come from a hook.
+compiler_warnings() {
+	local log
+	for log in "$LOGS/build-$1"-*.log; do
+		if grep -A 5 'warning: ' "$log" >&2; then
+			echo "FAIL compiler-$(basename "$log" .log) there are warnings"
+		else
+			echo "PASS compiler-$(basename "$log" .log)"
+		fi
+	done
+}
+
+checks() {
+	local kernel
+	IN_KERNEL=6.12 IN_CACHE=1 inside sources sources \
+		"/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock"
+	for kernel; do
+		IN_KERNEL=$kernel inside "builds-$kernel" builds "$kernel" "$(kernel_release "$kernel")"
+		compiler_warnings "$kernel"
+	done
+}
+
+checks "$@" >"$BUILD/style/result"
+cat "$BUILD/style/result"
+! grep -q '^FAIL ' "$BUILD/style/result"
