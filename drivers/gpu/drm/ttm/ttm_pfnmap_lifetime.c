@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include <drm/drm_drv.h>
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
@@ -434,9 +435,16 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bo->bdev);
 	struct ttm_pfnmap_set *set;
+	int idx;
 
 	/* A split or a move stays in an address space that is recorded. */
 	if (!ttm_pfnmap_dev_marks(dev) || vma->vm_mm == current->mm)
+		return;
+	/*
+	 * An unplugged device's BOs lose their pages without being reserved
+	 * (ttm_device_clear_dma_mappings()), and have no PTEs to copy.
+	 */
+	if (!drm_dev_enter(bo->base.dev, &idx))
 		return;
 
 	dma_resv_lock(bo->base.resv, NULL);
@@ -444,6 +452,7 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	if (set && set->policy)
 		ttm_pfnmap_set_expose(set, vma->vm_mm);
 	dma_resv_unlock(bo->base.resv);
+	drm_dev_exit(idx);
 }
 
 /* Take the pages of a set away from its ttm_tt. */
