@@ -45,7 +45,7 @@ make_layer() {
 	cat /etc/resolv.conf >"$1/etc/resolv.conf"
 	mount -t proc proc "$1/proc" 2>/dev/null || mount --rbind /proc "$1/proc"
 	mount --rbind /dev "$1/dev"
-	chroot "$1" sh -euc "apt-get -o APT::Sandbox::User=root update
+	env -u TMPDIR chroot "$1" sh -euc "apt-get -o APT::Sandbox::User=root update
 		DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root install -y \
 			--no-install-recommends $(packages "$VM_DIR/packages.$2" | tr , ' ')
 		apt-get clean
@@ -59,8 +59,11 @@ if [ "${1:-}" = --make ]; then
 	layer=$2 tree=$(layer_dir "$2")
 	mapfile -t old < <(find "$CACHE" -mindepth 1 -maxdepth 1 -name "root-$layer-*" ! -path "$tree")
 	remove_trees "${old[@]}"
-	trap 'umount -l "$tree.tmp/proc" "$tree.tmp/dev" 2>/dev/null || true; rm -rf --one-file-system "$tree.tmp"' EXIT
-	rm -rf --one-file-system "$tree.tmp"
+	trap 'umount -l "$tree.tmp/proc" "$tree.tmp/dev" 2>/dev/null || true; rm -rf --one-file-system "$tree.tmp" "$tree.work"' EXIT
+	rm -rf --one-file-system "$tree.tmp" "$tree.work"
+	# Where mmdebstrap leaves its own files if it is killed.
+	export TMPDIR=$tree.work
+	mkdir "$TMPDIR"
 	if [ "$layer" = base ]; then make_base "$tree.tmp"; else make_layer "$tree.tmp" "$layer"; fi
 	mv -T "$tree.tmp" "$tree"
 	exit
