@@ -34,19 +34,22 @@ struct ttm_tt;
  * @name: as in debugfs and sysfs
  * @mark: mark one chunk of 1 << order pages, before the first PTE to any of
  *	them. 0 or -EUCLEAN, then nothing was changed. Does not sleep.
- * @unmark: the exact reverse; false, and nothing changed, if any page does not
- *	look as @mark left it. Does not sleep.
- * @mm_drained: nobody can hold a PFN that was read from this address space,
- *	given that no PTE is left there. Under ttm_pfnmap_lock.
+ * @unmark: the exact reverse. 0, or with nothing changed -EBUSY if somebody
+ *	still holds a page, or -EUCLEAN if one does not look as @mark left it.
+ *	Does not sleep.
+ * @mm_drained: given that no PTE is left in this address space, nobody can hold
+ *	a PFN that was read from it and that @unmark would not notice. Under
+ *	ttm_pfnmap_lock.
  */
 struct ttm_pfnmap_policy {
 	const char *name;
 	int (*mark)(struct page *head, unsigned int order);
-	bool (*unmark)(struct page *head, unsigned int order);
+	int (*unmark)(struct page *head, unsigned int order);
 	bool (*mm_drained)(struct mm_struct *mm);
 };
 
 extern const struct ttm_pfnmap_policy ttm_pfnmap_reserved;
+extern const struct ttm_pfnmap_policy ttm_pfnmap_counted;
 
 /* enum ttm_pfnmap_state - where a device stands */
 enum ttm_pfnmap_state {
@@ -96,11 +99,13 @@ struct ttm_pfnmap_dev {
  * @mm: the address space; the table holds exactly one mmgrab() on it, which is
  *	what makes mm_count comparable at all
  * @links: number of sets that refer to it
+ * @pages: in quarantine because of it
  */
 struct ttm_pfnmap_mm {
 	struct hlist_node node;
 	struct mm_struct *mm;
 	unsigned long links;
+	unsigned long pages;
 };
 
 /**
@@ -125,6 +130,7 @@ struct ttm_pfnmap_link {
  * @policy: what its pages were marked under; NULL while they are not marked
  * @links: the address spaces it was exposed to
  * @spare: links that need no allocation
+ * @pages: charged to each of @links while the set is in quarantine, else 0
  * @caching: of the quarantined pages
  * @chunks: quarantined chunks, by the lru of their first page
  * @quarantine: in the quarantine
@@ -137,6 +143,7 @@ struct ttm_pfnmap_set {
 	const struct ttm_pfnmap_policy *policy;
 	struct list_head links;
 	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];
+	unsigned long pages;
 	enum ttm_caching caching;
 	struct list_head chunks;
 	struct list_head quarantine;
@@ -168,10 +175,13 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
 bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
 void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
+bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
 
 /* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
 int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
-bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
+int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);
 

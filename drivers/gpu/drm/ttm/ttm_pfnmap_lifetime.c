@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include <drm/drm_drv.h>
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
@@ -38,6 +39,10 @@
 #define REAP_PERIOD 200
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
+
+static unsigned long ttm_pfnmap_quarantine_mb = 64;
+module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
+MODULE_PARM_DESC(pfnmap_quarantine_mb, "MiB of reserved pages that one address space may keep in quarantine before its BOs are counted instead (default 64)");
 
 static DEFINE_SPINLOCK(ttm_pfnmap_lock);
 static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
@@ -107,6 +112,21 @@ bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm)
 	own = TTM_PFNMAP_LAZY_TLB_COUNTED && current->mm != mm &&
 	      current->active_mm == mm;
 	return count <= 1 + users + own;
+}
+
+/**
+ * ttm_pfnmap_counted_mm_drained - drained, for the policy "counted"
+ * @mm: an address space in the mm table
+ *
+ * Whoever holds a page holds a reference to it, and the pages are asked when
+ * they are unmarked. There is nothing to ask of an address space.
+ *
+ * Context: Any.
+ * Return: true.
+ */
+bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm)
+{
+	return true;
 }
 
 static struct ttm_pfnmap_mm *ttm_pfnmap_mm_find(const struct mm_struct *mm)
@@ -212,6 +232,7 @@ static bool ttm_pfnmap_set_drained(struct ttm_pfnmap_set *set, bool force)
 		list_for_each_entry_safe(link, next, &set->links, node) {
 			if (!force && !set->policy->mm_drained(link->entry->mm))
 				continue;
+			link->entry->pages -= set->pages;
 			drop = ttm_pfnmap_mm_put(link->entry);
 			ttm_pfnmap_link_free(set, link);
 			if (drop)
@@ -289,19 +310,16 @@ static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
 				    pgoff_t end)
 {
 	struct page **pages = set->tt->pages;
-	bool intact = true;
 	unsigned int order;
 	pgoff_t i;
 
 	for (i = 0; i < end; i += 1UL << order) {
 		order = page_private(pages[i]);
-		if (!policy->unmark(pages[i], order)) {
-			intact = false;
+		if (policy->unmark(pages[i], order))
 			break;
-		}
 		ttm_pfnmap_count_marked(set->dev, order, -1);
 	}
-	if (intact)
+	if (i >= end)
 		return true;
 
 	/* All or nothing: the caller deals with a set that is marked. */
@@ -313,10 +331,30 @@ static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
 	return false;
 }
 
-/* Mark every chunk of a set, or none; the BO is reserved. */
-static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
+/*
+ * The policy for a set that is about to be exposed to @mm. Reserved pages that
+ * an address space keeps in quarantine are memory that nobody is charged for, so
+ * there is a bound; counted pages go back as soon as KVM drops them.
+ */
+static const struct ttm_pfnmap_policy *
+ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set, struct mm_struct *mm)
 {
-	const struct ttm_pfnmap_policy *policy = set->dev->policy;
+	const unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb)
+				    << (20 - PAGE_SHIFT);
+	struct ttm_pfnmap_mm *entry;
+	bool over;
+
+	spin_lock(&ttm_pfnmap_lock);
+	entry = ttm_pfnmap_mm_find(mm);
+	over = entry && entry->pages >= bound;
+	spin_unlock(&ttm_pfnmap_lock);
+	return over ? &ttm_pfnmap_counted : set->dev->policy;
+}
+
+/* Mark every chunk of a set, or none; the BO is reserved. */
+static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set, struct mm_struct *mm)
+{
+	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set, mm);
 	struct ttm_tt *tt = set->tt;
 	pgoff_t i;
 	int order;
@@ -410,7 +448,7 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 		return 0;
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
-	if (!set->policy && ttm_pfnmap_set_mark(set)) {
+	if (!set->policy && ttm_pfnmap_set_mark(set, vma->vm_mm)) {
 		ttm_pfnmap_set_drained(set, true);
 		return VM_FAULT_SIGBUS;
 	}
@@ -434,9 +472,16 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bo->bdev);
 	struct ttm_pfnmap_set *set;
+	int idx;
 
 	/* A split or a move stays in an address space that is recorded. */
 	if (!ttm_pfnmap_dev_marks(dev) || vma->vm_mm == current->mm)
+		return;
+	/*
+	 * An unplugged device's BOs lose their pages without being reserved
+	 * (ttm_device_clear_dma_mappings()), and have no PTEs to copy.
+	 */
+	if (!drm_dev_enter(bo->base.dev, &idx))
 		return;
 
 	dma_resv_lock(bo->base.resv, NULL);
@@ -444,6 +489,7 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	if (set && set->policy)
 		ttm_pfnmap_set_expose(set, vma->vm_mm);
 	dma_resv_unlock(bo->base.resv);
+	drm_dev_exit(idx);
 }
 
 /* Take the pages of a set away from its ttm_tt. */
@@ -467,8 +513,12 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 	atomic_long_dec(&set->dev->sets_exposed);
 }
 
-/* Free the pages of a set that is drained and was taken over. May sleep. */
-static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
+/*
+ * Free the chunks of a set that was taken over and whose address spaces are
+ * drained. May sleep. Returns true if the set went too, false if somebody still
+ * holds pages of it.
+ */
+static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 {
 	struct ttm_pfnmap_dev *dev = set->dev;
 	struct page *head, *next;
@@ -476,11 +526,17 @@ static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 	list_for_each_entry_safe(head, next, &set->chunks, lru) {
 		unsigned int order = page_private(head);
 		long nr = 1L << order;
+		int ret;
 
 		list_del(&head->lru);
+		ret = set->policy->unmark(head, order);
+		if (ret == -EBUSY) {
+			list_add(&head->lru, next->lru.prev);
+			continue;
+		}
 		ttm_pfnmap_count_marked(dev, order, -1);
 		atomic_long_sub(nr, &dev->pages_quarantined);
-		if (set->policy->unmark(head, order)) {
+		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
 		} else {
@@ -489,7 +545,21 @@ static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 			atomic_long_add(nr, &dev->pages_leaked);
 		}
 	}
+	if (!list_empty(&set->chunks))
+		return false;
 	ttm_pfnmap_set_free(set);
+	return true;
+}
+
+/* Charge the quarantined pages of a set to those who keep them there. */
+static void ttm_pfnmap_charge(struct ttm_pfnmap_set *set, unsigned long pages)
+{
+	struct ttm_pfnmap_link *link;
+
+	lockdep_assert_held(&ttm_pfnmap_lock);
+	set->pages = pages;
+	list_for_each_entry(link, &set->links, node)
+		link->entry->pages += pages;
 }
 
 /**
@@ -526,14 +596,13 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	}
 
 	ttm_pfnmap_take_over(set, pool, tt);
-	if (drained) {
-		ttm_pfnmap_release(set);
+	if (drained && ttm_pfnmap_release(set))
 		return true;
-	}
 
 	/* ttm.ko must outlive what it has in quarantine. */
 	__module_get(THIS_MODULE);
 	spin_lock(&ttm_pfnmap_lock);
+	ttm_pfnmap_charge(set, tt->num_pages);
 	list_add_tail(&set->quarantine, &ttm_pfnmap_quarantine);
 	spin_unlock(&ttm_pfnmap_lock);
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
@@ -613,13 +682,12 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 	spin_unlock(&ttm_pfnmap_lock);
 
 	list_for_each_entry_safe(set, next, &todo, quarantine) {
-		if (!ttm_pfnmap_set_drained(set, false)) {
-			list_move_tail(&set->quarantine, &keep);
-			continue;
-		}
 		list_del(&set->quarantine);
-		ttm_pfnmap_release(set);
-		module_put(THIS_MODULE);
+		if (ttm_pfnmap_set_drained(set, false) &&
+		    ttm_pfnmap_release(set))
+			module_put(THIS_MODULE);
+		else
+			list_add_tail(&set->quarantine, &keep);
 		cond_resched();
 	}
 

@@ -21,15 +21,50 @@ static bool ttm_pfnmap_page_plain(struct page *page)
 	       !PageLRU(page) && !PageSlab(page) && !PageHWPoison(page);
 }
 
-static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr)
+/* Is a chunk as the page allocator left it? */
+static bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) != (i == 0) || PageReserved(page) ||
+		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
+			return false;
+	}
+	return true;
+}
+
+static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr,
+				 bool reserve)
 {
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
 		if (i)
 			set_page_count(head + i, 1);
-		SetPageReserved(head + i);
+		if (reserve)
+			SetPageReserved(head + i);
 	}
+}
+
+/* Undo the marks of a chunk that was verified. */
+static int ttm_pfnmap_clear_marks(struct page *head, unsigned int order,
+				  bool reserve)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		/* To 0 from 1 alone, so that no racing reference is lost. */
+		if (i && !page_ref_freeze(head + i, 1)) {
+			ttm_pfnmap_set_marks(head, i, reserve);
+			return -EBUSY;
+		}
+		if (reserve)
+			ClearPageReserved(head + i);
+	}
+	return 0;
 }
 
 /**
@@ -51,17 +86,9 @@ static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr)
  */
 int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = head + i;
-
-		if (page_ref_count(page) != (i == 0) || PageReserved(page) ||
-		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
-			return -EUCLEAN;
-	}
-
-	ttm_pfnmap_set_marks(head, nr);
+	if (!ttm_pfnmap_chunk_fresh(head, order))
+		return -EUCLEAN;
+	ttm_pfnmap_set_marks(head, 1UL << order, true);
 	return 0;
 }
 
@@ -70,14 +97,16 @@ int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
  *
- * Verifies every page before the first one is changed. A page that does not
- * look as it was left means that somebody used it whom the mode knows nothing
- * of, and must never reach the page allocator.
+ * Verifies every page before the first one is changed. Nobody takes a reference
+ * to a reserved page, so a page that does not look as it was left was used by
+ * somebody whom the mode knows nothing of, and must never reach the page
+ * allocator.
  *
  * Context: Any. The chunk is drained: nobody else can hold a PFN of it.
- * Return: true, or false if the chunk must be leaked.
+ * Return: 0, or -EUCLEAN if the chunk must be leaked, or -EBUSY if a reference
+ * was taken just now.
  */
-bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
+int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
 {
 	unsigned long i, nr = 1UL << order;
 
@@ -86,18 +115,58 @@ bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
 
 		if (page_ref_count(page) != 1 || !PageReserved(page) ||
 		    !ttm_pfnmap_page_plain(page))
-			return false;
+			return -EUCLEAN;
 	}
+	return ttm_pfnmap_clear_marks(head, order, true);
+}
+
+/**
+ * ttm_pfnmap_counted_mark - mark a chunk under the policy "counted"
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * Every page gets a count of its own, so that KVM can take and drop references
+ * like those of any other page.
+ *
+ * Context: Any. The caller owns the chunk and no PTE to it exists yet.
+ * Return: 0, or -EUCLEAN with nothing changed if a page is not as the page
+ * allocator left it.
+ */
+int ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
+{
+	if (!ttm_pfnmap_chunk_fresh(head, order))
+		return -EUCLEAN;
+	ttm_pfnmap_set_marks(head, 1UL << order, false);
+	return 0;
+}
+
+/**
+ * ttm_pfnmap_counted_unmark - undo ttm_pfnmap_counted_mark()
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * No PTE is left, and KVM takes a reference under the page table lock that it
+ * reads the PTE under, so that no new one can come: a chunk whose counts are
+ * all 1 is held by nobody but TTM. A flag that KVM sets on pages it wrote to
+ * (PG_dirty, PG_referenced) is of no concern to the page allocator.
+ *
+ * Context: Any. No PTE to the chunk exists.
+ * Return: 0, -EBUSY if a page is held, or -EUCLEAN if one lost TTM's reference.
+ */
+int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+	bool held = false;
 
 	for (i = 0; i < nr; i++) {
-		/* To 0 from 1 alone, so that no racing reference is lost. */
-		if (i && !page_ref_freeze(head + i, 1)) {
-			ttm_pfnmap_set_marks(head, i);
-			return false;
-		}
-		ClearPageReserved(head + i);
+		struct page *page = head + i;
+
+		if (page_ref_count(page) < 1 || PageReserved(page) ||
+		    !ttm_pfnmap_page_plain(page))
+			return -EUCLEAN;
+		held |= page_ref_count(page) > 1;
 	}
-	return true;
+	return held ? -EBUSY : ttm_pfnmap_clear_marks(head, order, false);
 }
 
 /**
