@@ -32,6 +32,7 @@ options() {
 		CONFIG_UML_PCI_OVER_VIRTIO=y
 		# As on every distribution; without it VFIO cannot come later.
 		CONFIG_MODULES=y
+		CONFIG_MODULE_UNLOAD=y
 		CONFIG_DEBUG_FS=y
 		# What finds mistakes that no test asks about.
 		CONFIG_DEBUG_KERNEL=y
