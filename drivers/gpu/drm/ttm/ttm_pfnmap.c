@@ -69,6 +69,15 @@ const struct ttm_pfnmap_policy ttm_pfnmap_counted = {
 	.mm_drained = ttm_pfnmap_counted_mm_drained,
 };
 
+#if TTM_PFNMAP_NAIVE
+const struct ttm_pfnmap_policy ttm_pfnmap_naive = {
+	.name = "naive",
+	.mark = ttm_pfnmap_naive_mark,
+	.unmark = ttm_pfnmap_naive_unmark,
+	.mm_drained = ttm_pfnmap_counted_mm_drained,	/* asks nobody */
+};
+#endif
+
 /* ---- Module parameters ------------------------------------------------- */
 
 #define TTM_PFNMAP_NAMES_MAX 256
@@ -154,10 +163,17 @@ enum ttm_pfnmap_choice {
 	TTM_PFNMAP_AUTO,	/* reserved where it is sound, else counted */
 	TTM_PFNMAP_RESERVED,
 	TTM_PFNMAP_COUNTED,
+#if TTM_PFNMAP_NAIVE
+	TTM_PFNMAP_NAIVELY,
+#endif
 };
 
-static const char *const ttm_pfnmap_choices[] = { "auto", "reserved",
-						  "counted" };
+static const char *const ttm_pfnmap_choices[] = {
+	"auto", "reserved", "counted",
+#if TTM_PFNMAP_NAIVE
+	"naive",
+#endif
+};
 static enum ttm_pfnmap_choice ttm_pfnmap_choice;
 
 static int ttm_pfnmap_choice_set(const char *val, const struct kernel_param *kp)
@@ -488,6 +504,10 @@ static const char *ttm_pfnmap_reserved_unsound(void)
 /* The policy for a device, or NULL and the reason why the forced one is not. */
 static const struct ttm_pfnmap_policy *ttm_pfnmap_choose(const char **why)
 {
+#if TTM_PFNMAP_NAIVE
+	if (ttm_pfnmap_choice == TTM_PFNMAP_NAIVELY)
+		return &ttm_pfnmap_naive;
+#endif
 	if (ttm_pfnmap_choice == TTM_PFNMAP_COUNTED)
 		return &ttm_pfnmap_counted;
 	*why = ttm_pfnmap_reserved_unsound();

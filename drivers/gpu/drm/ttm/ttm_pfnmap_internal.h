@@ -50,6 +50,7 @@ struct ttm_pfnmap_policy {
 
 extern const struct ttm_pfnmap_policy ttm_pfnmap_reserved;
 extern const struct ttm_pfnmap_policy ttm_pfnmap_counted;
+extern const struct ttm_pfnmap_policy ttm_pfnmap_naive;
 
 /* enum ttm_pfnmap_state - where a device stands */
 enum ttm_pfnmap_state {
@@ -182,6 +183,8 @@ int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
+int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);
 

@@ -169,6 +169,27 @@ int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
 	return held ? -EBUSY : ttm_pfnmap_clear_marks(head, order, false);
 }
 
+#if TTM_PFNMAP_NAIVE
+/* What not to do: the mark alone, taken off whenever the BO is done with it. */
+int ttm_pfnmap_naive_mark(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		SetPageReserved(head + i);
+	return 0;
+}
+
+int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		ClearPageReserved(head + i);
+	return 0;
+}
+#endif
+
 /**
  * ttm_pfnmap_free_chunk - give an unmarked chunk back to the page allocator
  * @head: first page of the chunk
