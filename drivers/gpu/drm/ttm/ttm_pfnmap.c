@@ -51,8 +51,9 @@
 
 DEFINE_STATIC_KEY_FALSE(ttm_pfnmap_used);
 
-/* Entries are added and removed under the mutex, and looked up under RCU. */
+/* Entries are looked up under RCU. */
 LIST_HEAD(ttm_pfnmap_devices);
+/* Protects changes to the list, opting in, and whether VFIO may come. */
 DEFINE_MUTEX(ttm_pfnmap_devices_lock);
 
 const struct ttm_pfnmap_policy ttm_pfnmap_reserved = {

@@ -639,6 +639,18 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
  * in mm_count for as long as nothing else runs there. Borrowing init's instead
  * makes it let go.
  */
+static atomic_t ttm_pfnmap_kicks_left;
+static bool ttm_pfnmap_kicked;
+
+/* The last one has the reaper look at once, before the mm is borrowed again. */
+static void ttm_pfnmap_kick_done(void)
+{
+	if (!atomic_dec_and_test(&ttm_pfnmap_kicks_left))
+		return;
+	WRITE_ONCE(ttm_pfnmap_kicked, true);
+	mod_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper, 0);
+}
+
 static void ttm_pfnmap_kick_cpu(struct work_struct *work)
 {
 	struct pid *pid = find_get_pid(1);
@@ -653,20 +665,29 @@ static void ttm_pfnmap_kick_cpu(struct work_struct *work)
 	if (init)
 		put_task_struct(init);
 	put_pid(pid);
+	ttm_pfnmap_kick_done();
 }
 
 static DEFINE_PER_CPU(struct work_struct, ttm_pfnmap_kicks);
 
-/* Does not wait: a busy real-time CPU would keep the reaper for ever. */
+/*
+ * Does not wait: a busy real-time CPU would keep the reaper for ever. For the
+ * same reason there may be kicks left of the time before; then it is too early.
+ */
 static void ttm_pfnmap_kick(void)
 {
 	int cpu;
 
+	if (atomic_cmpxchg(&ttm_pfnmap_kicks_left, 0, 1))
+		return;
 	cpus_read_lock();
-	for_each_online_cpu(cpu)
+	for_each_online_cpu(cpu) {
+		atomic_inc(&ttm_pfnmap_kicks_left);
 		queue_work_on(cpu, system_wq,
 			      per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+	}
 	cpus_read_unlock();
+	ttm_pfnmap_kick_done();
 }
 
 static void ttm_pfnmap_reap(struct work_struct *work)
@@ -698,7 +719,8 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 
 	if (!again)
 		return;
-	if (reaps++ % REAPS_PER_KICK == 0)
+	/* A look that a kick asked for does not bring the next kick nearer. */
+	if (!xchg(&ttm_pfnmap_kicked, false) && reaps++ % REAPS_PER_KICK == 0)
 		ttm_pfnmap_kick();
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
 			   msecs_to_jiffies(REAP_PERIOD));
@@ -730,9 +752,10 @@ void ttm_pfnmap_lifetime_fini(void)
 {
 	int cpu;
 
-	cancel_delayed_work_sync(&ttm_pfnmap_reaper);
+	/* A kick may have the reaper look once more; it finds nothing. */
 	for_each_possible_cpu(cpu)
 		cancel_work_sync(per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+	cancel_delayed_work_sync(&ttm_pfnmap_reaper);
 	rhashtable_destroy(&ttm_pfnmap_sets);
 	rcu_barrier();
 }

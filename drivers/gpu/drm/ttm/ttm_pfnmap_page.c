@@ -29,7 +29,7 @@ static bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
 	for (i = 0; i < nr; i++) {
 		struct page *page = head + i;
 
-		if (page_ref_count(page) != (i == 0) || PageReserved(page) ||
+		if (page_ref_count(page) != !i || PageReserved(page) ||
 		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
 			return false;
 	}
