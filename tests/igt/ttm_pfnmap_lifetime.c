@@ -72,7 +72,8 @@
 #define PAGES		(SIZE / KVM_GUEST_PAGE)
 #define EMPTY_SECONDS	5
 #define SWAPOUTS	100
-#define RACES		50
+#define RACES		80
+#define RACE_NSEC	300000
 
 static uint64_t quarantined(void)
 {
@@ -198,59 +199,78 @@ static struct kvm_guest *start_guest(struct kvm_bo *bo)
 }
 
 struct toucher {
-	const struct kvm_bo *bo;
+	volatile char *map;
+	uint64_t delay;
 	atomic_bool go;
 };
+
+static void spin(uint64_t nsec)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	while (igt_nsec_elapsed(&start) < nsec)
+		;
+}
 
 static void *touch_thread(void *arg)
 {
 	struct toucher *t = arg;
-	volatile char *map = t->bo->map;
 
 	while (!t->go)
 		;
-	/* The byte behind those that the guest writes. */
-	for (size_t i = 0; i < t->bo->size; i += KVM_GUEST_PAGE)
-		map[i + KVM_GUEST_PAGE - 1] = 1;
+	spin(t->delay);
+	t->map[0] = 1;
 	return NULL;
 }
 
-/* One cold BO. False if KVM refused it. */
-static bool race_for_ptes(enum vttm_kind kind, struct kvm_guest *guest)
+/*
+ * The CPU's fault on page 0 makes PTEs for the pages after it, too. KVM looks
+ * for the one of page 1 at about that time. False if it refused the page.
+ */
+static bool race_for_ptes(struct kvm_bo *bo, struct kvm_guest *guest)
 {
+	struct toucher t = {
+		.map = bo->map,
+		.delay = rand() % (2 * RACE_NSEC),
+	};
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
 	struct kvm_guest_result result;
-	struct kvm_guest_job job;
-	struct toucher t = {};
 	pthread_t thread;
-	struct kvm_bo bo;
-	int slot;
 
-	kvm_bo_init(&bo, kind, SIZE, VTTM_BO_CACHED);
-	slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, bo.size);
-	job = kvm_bo_job(&bo, KVM_OP_WRITE, SEED);
-	job.words = 1;
-	t.bo = &bo;
+	job.gpa += KVM_GUEST_PAGE;
+	job.pages = 1;
 	igt_assert_eq(pthread_create(&thread, NULL, touch_thread, &t), 0);
 	t.go = true;
+	spin(RACE_NSEC);
 	kvm_guest_run(guest, &job, &result);
 	igt_assert_eq(pthread_join(thread, NULL), 0);
-	if (kind == VTTM_STOCK)
+	if (bo->kind == VTTM_STOCK)
 		igt_assert_eq(result.err, -EFAULT);
 	else
 		igt_assert_f(result.finished && !result.retries, "%s\n",
 			     kvm_guest_result_str(&result));
-	kvm_guest_unmap(guest, slot);
-	kvm_bo_fini(&bo);
 	return result.finished;
 }
 
 static void mark_before_pte(struct kvm_bo *bo, const void *arg)
 {
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const size_t size = KVM_BO_MIB(8);
+	struct kvm_bo racer;
+	int slot;
 
 	(void)arg;
-	for (int i = 0; i < RACES && !bo->refused; i++)
-		bo->refused = !race_for_ptes(bo->kind, guest);
+	for (int i = 0; i < RACES && !bo->refused; i++) {
+		/* Through VRAM: its pages exist, but no PTE ever did. */
+		kvm_bo_init(&racer, bo->kind, size, VTTM_BO_VRAM);
+		memset(racer.map, 1, KVM_GUEST_PAGE);
+		vttm_move(racer.fd, racer.handle, VTTM_PL_SYSTEM);
+		slot = kvm_guest_map(guest, KVM_GUEST_GPA, racer.map, size);
+		bo->refused = !race_for_ptes(&racer, guest);
+		kvm_guest_unmap(guest, slot);
+		kvm_bo_fini(&racer);
+	}
 	kvm_guest_destroy(guest);
 }
 

@@ -1095,14 +1095,14 @@ static void ptrace_all(struct memory *mem)
 
 static void ptrace_cold(enum vttm_kind kind)
 {
+	const struct variant cold = { "cold", VTTM_BO_CACHED, true, false };
 	struct drm_vttm_info info;
 	struct memory mem;
 	uint64_t words[2] = { 0x123456789abcdef0, 0 };
 	pid_t pid;
 	int fd;
 
-	memory_init(&mem, kind, &(struct variant){ "cold", VTTM_BO_CACHED,
-						   true, false });
+	memory_init(&mem, kind, &cold);
 	pid = stopped_child();
 	fd = open_mem(pid);
 	igt_assert_eq(pwrite(fd, &words[0], 8, (off_t)mem.map + PAGE), 8);

@@ -8,6 +8,8 @@
 
 RESULTS=$BUILD/results
 RAW=$RESULTS/raw
+# Ways to boot, see guest/refusals.sh.
+REFUSALS='usual nopat unneeded'
 
 plan() { echo "$*" >>"$RESULTS/plan"; }
 
@@ -16,7 +18,9 @@ suite() {
 	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS
 	shift 3
 	"$@" >"$text" 2>"$LOGS/$name.log" </dev/null || rc=$?
-	if [ $rc -ne 0 ] && ! grep -q '^FAIL ' "$text"; then
+	if [ $rc -eq 0 ] && ! grep -q '^PASS ' "$text"; then
+		echo "PASS suite-exit" >>"$text"
+	elif [ $rc -ne 0 ] && ! grep -q '^FAIL ' "$text"; then
 		echo "FAIL suite-exit exit $rc without a failed test: $(tail -n 1 "$LOGS/$name.log")" >>"$text"
 	fi
 	mv "$text" "$RAW/$name.txt"
@@ -41,6 +45,11 @@ plan_kernel() {
 	local program
 	plan abi "$1" abi
 	plan smoke "$1" smoke
+	plan demo "$1" demo
+	plan rig "$1" self-test
+	for program in $REFUSALS; do
+		plan refusals "$1" "$program"
+	done
 	for program in $(igt_programs); do
 		plan igt "$1" "$program"
 	done
@@ -48,19 +57,38 @@ plan_kernel() {
 
 stream() {
 	local program
+	export FILES=tools/demo_walk:tools/vmm_hold
 	"$VM_DIR/overlay.sh" "$1"
-	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd
+	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd brd vfio
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
+	suite demo "$1" demo "$VM_DIR/demo.sh" "$1"
+	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
 	for program in $(igt_programs); do
 		vm_suite igt "$1" "$program" check igt.sh "$program" 900
 	done
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
+	"$VM_DIR/overlay.sh" "$1" unneeded
+	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd
+	vm_suite refusals "$1" usual check refusals.sh usual 300
+	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
+	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
 }
 
-if [ "${1:-}" = --stream ]; then
+# Of its own: KUnit compiles a kernel, on 6.12 alone.
+kunit_stream() {
+	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
+}
+
+case "${1:-}" in
+--stream)
 	stream "$2"
 	exit
-fi
+	;;
+--kunit)
+	kunit_stream
+	exit
+	;;
+esac
 
 rm -rf "$RESULTS"
 mkdir -p "$RAW" "$LOGS"
@@ -68,6 +96,7 @@ plan style all style
 plan rig all scan-log
 for kernel; do
 	plan_kernel "$kernel"
+	[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
 done
 
 "$VM_DIR/root.sh" base
@@ -79,10 +108,14 @@ for kernel; do
 	streams+=($!)
 done
 failed=0
+if [[ " $* " == *" 6.12 "* ]]; then
+	"$0" --kunit &
+	streams+=($!)
+fi
 for pid in "${streams[@]}"; do
 	wait "$pid" || failed=1
 done
-if [ -x "$VM_DIR/style.sh" ]; then suite style all style "$VM_DIR/style.sh" "$@"; fi
+suite style all style "$VM_DIR/style.sh" "$@"
 
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?

@@ -11,7 +11,7 @@ rm -rf "$BUILD"
 # A cache of ours holds nothing but this: do not delete somebody's directory.
 for entry in "$CACHE"/*; do
 	case "${entry##*/}" in
-	root-* | root.lock | kernels | '*') ;;
+	root-* | root.lock | kernels | kunit | '*') ;;
 	*) die "$entry is not ours: $CACHE is left alone" ;;
 	esac
 done

@@ -11,7 +11,7 @@ suite=$1 dir=$2
 apt=(-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null
 	-o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache"
 	-o "Dir::State::status=$dir/status" -o APT::Sandbox::User=root
-	-o APT::Update::Error-Mode=any -o Acquire::Retries=2)
+	-o APT::Update::Error-Mode=any -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
 
 # depends PACKAGE PATTERN: its direct dependencies whose name matches.
 depends() {
@@ -68,8 +68,10 @@ unpack_source() {
 }
 
 unpack() {
-	local to=$1 deb release
+	local deb release
+	to=$1
 	rm -rf "$to.tmp"
+	trap 'rm -rf "$to.tmp" "$dir/debs"' EXIT
 	mkdir -p "$to.tmp/usr/lib" "$to.tmp/usr/bin"
 	cd "$to.tmp"
 	ln -s usr/lib lib
@@ -83,7 +85,6 @@ unpack() {
 	release=$(basename usr/lib/modules/*)
 	depmod -b . "$release"
 	mv -T "$to.tmp" "$to"
-	rm -rf "$dir/debs"
 }
 
 shift 2

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # format.sh [FILE...]: let clang-format put C files into the kernel's format, as
-# style.sh wants it. All of them by default; paths are the repository's.
+# style.sh wants it. All .c files by default (in headers it would undo columns
+# made by hand); paths are the repository's.
 
 . "$(dirname "$0")/lib.sh"
 
 "$VM_DIR/kernels.sh" 6.12
 cd "$REPO"
-[ $# -gt 0 ] || mapfile -t files < <(find drivers include tests -name '*.[ch]' ! -name '*_trace.h' | sort)
-[ $# -eq 0 ] || files=("$@")
+files=("$@")
+[ $# -gt 0 ] || mapfile -t files < <(find drivers tests -name '*.c' | sort)
 IN_LAYER=check IN_WRITE=1 IN_CACHE=1 "$VM_DIR/in-root.sh" env -C /src clang-format -i \
 	"-style=file:/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock/.clang-format" "${files[@]}"
 say "formatted ${#files[@]} files"

@@ -48,7 +48,7 @@ namespace_command
 exec 8<"$tree"
 flock -s 8
 if [ -n "${IN_KERNEL:-}" ]; then
-	"$VM_DIR/kernels.sh" "$IN_KERNEL" >&2
+	has_kernel "$IN_KERNEL" || "$VM_DIR/kernels.sh" "$IN_KERNEL" >&2
 	exec 7<"$(kernel_dir "$IN_KERNEL")"
 	flock -s 7
 fi

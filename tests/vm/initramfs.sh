@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# initramfs.sh KERNEL NAME OURS|STOCK MODULE...: build/KERNEL/vm/NAME.cpio, with
+# initramfs.sh KERNEL NAME FLAVOUR MODULE...: build/KERNEL/vm/NAME.cpio, with
 # these modules, all they depend on, libigt, the test programs and the guest
-# scripts. OURS takes our ttm.ko, STOCK the one of the image. FILES=a:b adds
-# more, paths of the repository's build/. Each part is made when it changed.
+# scripts. FLAVOUR ours takes our ttm.ko, stock the one of the image, unneeded
+# the one of "overlay.sh KERNEL unneeded". FILES=a:b adds more, paths of the
+# repository's build/. Each part is made when it changed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -33,7 +34,12 @@ pack "$base" "$(layer_dir base) $(hash_of "$VM_DIR/pack.sh")" '' base /build/vm/
 exec 6>&-
 
 own=()
-[ "$flavour" != ours ] || own+=("$BUILD/$kernel/ttm/ttm.ko")
+case "$flavour" in
+ours) own+=("$BUILD/$kernel/ttm/ttm.ko") ;;
+unneeded) own+=("$BUILD/$kernel/ttm-unneeded/ttm.ko") ;;
+stock) ;;
+*) die "there is no ttm.ko called $flavour" "use ours, stock or unneeded" ;;
+esac
 for module in "$BUILD/$kernel"/vttm/*.ko "$BUILD/$kernel"/kmod/*.ko; do
 	[ ! -f "$module" ] || own+=("$module")
 done

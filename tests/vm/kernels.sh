@@ -13,9 +13,9 @@ suite=$(suite_of "$kernel")
 kernels=$CACHE/kernels
 current=$kernels/$kernel.current
 
+# Asked today?
 is_fresh() {
-	[ -s "$current" ] && [ -d "$kernels/$(cat "$current")" ] &&
-		[ -n "$(find "$current" -mmin -1440)" ]
+	has_kernel "$kernel" && [ -n "$(find "$current" -mmin -1440)" ]
 }
 
 remove_old() {
@@ -32,13 +32,16 @@ lock "$kernels/$kernel.lock"
 mkdir -p "$LOGS"
 ! is_fresh || exit 0
 
-fetch=(env IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite")
+# Not with the environment of a caller that waits for this kernel.
+fetch=(env -u IN_KERNEL IN_LAYER=base IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite")
 if ! "${fetch[@]}" resolve >"$LOGS/resolve-$kernel.log" 2>&1; then
-	if [ ! -s "$current" ] || [ ! -d "$kernels/$(cat "$current")" ]; then
+	if ! has_kernel "$kernel"; then
 		show_log_end "$LOGS/resolve-$kernel.log"
 		die "cannot ask the Debian mirror for kernel $kernel" \
 			"is there a network? the whole log: $LOGS/resolve-$kernel.log"
 	fi
+	# Ask again in an hour.
+	touch -d '23 hours ago' "$current"
 	say "  note   the Debian mirror does not answer, going on with $(cat "$current")"
 	exit 0
 fi

@@ -49,7 +49,10 @@ show_log_end() {
 	printf -- '---- the last lines of %s\n' "$1" >&2
 	tail -n 25 "$1" >&2
 	printf -- '----\n' >&2
-	if grep -q 'No space left on device' "$1"; then
+	if grep -qE 'Temporary failure resolving|Could not (connect|resolve)|Failed to fetch' "$1"; then
+		printf 'The Debian mirror cannot be reached: is there a network, or a proxy to name in http_proxy?\n' >&2
+	fi
+	if grep -qE "No space left on device|don't have enough free space" "$1"; then
 		printf 'The disk is full: free some space (make clean, make distclean) and run it again.\n' >&2
 	fi
 }
@@ -97,9 +100,10 @@ need_space() {
 # The command that gives a private mount and pid namespace; nothing in it
 # outlives it. A plain user gets a user namespace as well.
 namespace_command() {
-	NS=(unshare --mount --pid --fork --kill-child)
+	NS=(setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child)
 	[ "$(id -u)" -ne 0 ] || return 0
-	NS=(unshare --user --map-root-user --map-auto "${NS[@]:1}")
+	# Entering the user namespace forgets the death signal: ask for it inside.
+	NS=(unshare --user --map-root-user --map-auto "${NS[@]}")
 	unshare --user --map-root-user --map-auto true 2>/dev/null ||
 		die "a plain user needs user namespaces with sub-ids here" \
 			"run make as root, or: install the package uidmap, give yourself a line in" \
@@ -112,6 +116,8 @@ layer_dir() {
 	[ "$1" = base ] || inputs+=("$VM_DIR/packages.$1")
 	echo "$CACHE/root-$1-$(cat "${inputs[@]}" | sha256sum | cut -c1-12)"
 }
+
+has_kernel() { [ -s "$CACHE/kernels/$1.current" ] && [ -d "$CACHE/kernels/$(cat "$CACHE/kernels/$1.current")" ]; }
 
 # kernel_dir KERNEL: where this kernel's packages are unpacked.
 kernel_dir() {

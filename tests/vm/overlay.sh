@@ -4,6 +4,8 @@
 # overlay.sh KERNEL: build/KERNEL/ttm = the kernel package's own TTM, our files
 # and the hooks; vttm and kmod = the test modules. Then build them.
 # overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
+# overlay.sh KERNEL unneeded: build/KERNEL/ttm-unneeded = ours, made as for a
+# kernel whose KVM does not guess, which is where the mode has nothing to do.
 # Nothing is touched that did not change.
 
 . "$(dirname "$0")/lib.sh"
@@ -40,7 +42,7 @@ copy_headers() {
 
 write_config() {
 	local guesses=0 driver_header=0
-	! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
+	[ "$2" = unneeded ] || ! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
 	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
 		/* SPDX-License-Identifier: GPL-2.0-only */
@@ -72,7 +74,7 @@ make_ttm() {
 	copy_stock_ttm "$dir"
 	copy_headers "$dir" ours
 	apply_hooks "$dir"
-	write_config "$dir"
+	write_config "$dir" "${2:-}"
 	for file in "$ours"/ttm_pfnmap*.[ch]; do
 		cp "$file" "$dir/"
 		case "$file" in
@@ -166,11 +168,18 @@ part() {
 	update "$new/$name" "$out/$name"
 }
 
-if [ "${2:-}" = stock ]; then
+case "${2:-}" in
+stock)
 	part ttm-stock make_ttm_stock
 	build ttm-stock "the stock ttm.ko"
 	exit
-fi
+	;;
+unneeded)
+	part ttm-unneeded make_ttm unneeded
+	build ttm-unneeded "ttm.ko as for a KVM that does not guess,"
+	exit
+	;;
+esac
 part ttm make_ttm
 build ttm "our ttm.ko"
 if [ -f "$ours/tests/vttm.c" ]; then

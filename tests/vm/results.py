@@ -41,17 +41,41 @@ class Run:
         return sum(1 for case in self.cases.values() if case[0] == verdict)
 
 
+class Program:
+    """One IGT test program."""
+
+    def __init__(self, name):
+        self.name, self.subtests, self.exits, self.ended = name, 0, [], False
+
+
+def judge_program(run, program):
+    """A program without subtests is a test; one with them must agree with them."""
+    exits = program.exits
+    if not program.ended or not exits:
+        run.add(program.name, "FAIL", "the test program did not end")
+    elif not program.subtests:
+        run.add(program.name, {0: "PASS", 77: "SKIP"}.get(exits[0], "FAIL"), f"exit code {exits[0]}")
+    elif exits[0] not in (0, 77) and not run.count("FAIL"):
+        run.add(program.name, "FAIL", f"exit code {exits[0]}, but no subtest failed")
+
+
 def parse(run, lines):
     """Both kinds of lines may be mixed: a VM prints them around IGT's."""
-    listed, recent, parent = [], [], ""
+    listed, recent, parent, programs = [], [], "", []
     for line in lines:
         words = line.split()
         if line.startswith("TTM-PFNMAP-PROGRAM ") and len(words) > 2:
-            run.policy = words[2]
+            run.policy = words[-1]
+            programs.append(Program(words[1]))
         elif line.startswith("TTM-PFNMAP-POLICY ") and len(words) > 1:
             run.policy = words[1]
         elif line.startswith("TTM-PFNMAP-LISTED ") and len(words) > 1:
             listed.append(words[1])
+            programs[-1].subtests += 1
+        elif line.startswith("TTM-PFNMAP-EXIT ") and programs:
+            programs[-1].exits.append(int(words[1]))
+        elif line.startswith("TTM-PFNMAP-PROGRAM-END ") and programs:
+            programs[-1].ended = True
         elif START.match(line):
             dynamic, name = START.match(line).groups()
             if not dynamic:
@@ -73,6 +97,8 @@ def parse(run, lines):
     for name in listed:
         if name not in run.cases:
             run.add(name, "FAIL", "the subtest was listed and never reported a result")
+    for program in programs:
+        judge_program(run, program)
     if not run.cases:
         run.add("any-result", "FAIL", "the suite reported nothing at all")
 

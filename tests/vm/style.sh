@@ -22,25 +22,12 @@ inside() {
 		echo "FAIL $name the checks did not run to their end"
 }
 
-# Warnings in the kernel's own files would come from a hook.
-compiler_warnings() {
-	local log
-	for log in "$LOGS/build-$1"-*.log; do
-		if grep -A 5 'warning: ' "$log" >&2; then
-			echo "FAIL compiler-$(basename "$log" .log) there are warnings"
-		else
-			echo "PASS compiler-$(basename "$log" .log)"
-		fi
-	done
-}
-
 checks() {
 	local kernel
 	IN_KERNEL=6.12 IN_CACHE=1 inside sources sources \
 		"/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock"
 	for kernel; do
 		IN_KERNEL=$kernel inside "builds-$kernel" builds "$kernel" "$(kernel_release "$kernel")"
-		compiler_warnings "$kernel"
 	done
 }
 

@@ -459,9 +459,9 @@ const char *kvm_guest_result_str(const struct kvm_guest_result *result)
 	int len;
 
 	len = snprintf(text, sizeof(text),
-		       "KVM_RUN: %s, exit reason %u, %u pages done",
+		       "KVM_RUN: %s, exit reason %u, %u repeats, %u pages done",
 		       result->err ? strerror(-result->err) : "success",
-		       result->exit_reason, result->done);
+		       result->exit_reason, result->retries, result->done);
 	if (result->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		len += snprintf(text + len, sizeof(text) - len,
 				", internal error %u", result->suberror);

@@ -164,6 +164,9 @@ static void run_in_child(enum vttm_kind kind, const struct kvm_bo_test *test)
 void kvm_bo_run(enum vttm_kind kind, const struct kvm_bo_test *test)
 {
 	kvm_bo_require(kind);
+	/* A failed test before this one may have left something. */
+	if (kind == VTTM_MODE)
+		__vttm_wait_quarantine_empty(EMPTY_SECONDS);
 	igt_fork(child, 1)
 		run_in_child(kind, test);
 	igt_waitchildren_timeout(TEST_SECONDS, "a KVM test does not end");

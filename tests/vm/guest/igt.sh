@@ -37,6 +37,8 @@ for module in drm ttm drm_ttm_helper kvm kvm-amd; do
 	load $module || exit 1
 done
 load vttm twin=1 || exit 1
+# A block device, for O_DIRECT.
+load brd rd_nr=1 rd_size=65536
 
 # shellcheck disable=SC2046 # one program a word
 [ $# -gt 0 ] || set -- $(cd /igt && ls)

@@ -1,0 +1,780 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit suites of ttm_pfnmap_lifetime.c: exposure, drained, quarantine, reaper.
+ */
+#include <linux/delay.h>
+#include <linux/kthread.h>
+
+#include "ttm_pfnmap_kunit.h"
+
+/* ---- Drained ----------------------------------------------------------- */
+
+static void drop_hold(void *mm)
+{
+	mmdrop(mm);
+}
+
+/* With the one hold that the mm table has on every address space in it. */
+static struct test_mm *mm_new_recorded(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+
+	mmgrab(space->mm);
+	KUNIT_ASSERT_EQ(
+		test, kunit_add_action_or_reset(test, drop_hold, space->mm), 0);
+	return space;
+}
+
+static void drained_without_notifiers(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test,
+				  ttm_pfnmap_reserved_mm_drained(space->mm));
+		mmgrab(space->mm);
+	}
+	mm_exit(space);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_TRUE(test,
+				  ttm_pfnmap_reserved_mm_drained(space->mm));
+		mmdrop(space->mm);
+	}
+}
+
+static void drained_when_nobody_else_holds(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	vm_create(test, space);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, mm_has_notifiers(space->mm));
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+}
+
+static void drained_needs_every_grab_gone(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	vm_create(test, space);
+	mmgrab(space->mm);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	vm_destroy(space);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmdrop(space->mm);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+}
+
+static void drained_with_many_users(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	vm_create(test, space);
+	vm_destroy(space);
+	mmget(space->mm);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmgrab(space->mm);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmdrop(space->mm);
+	mmput(space->mm);
+}
+
+static void drained_without_users(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	vm_create(test, space);
+	mm_exit(space);
+	KUNIT_EXPECT_EQ(test, atomic_read(&space->mm->mm_users), 0);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmgrab(space->mm);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmdrop(space->mm);
+}
+
+/* Borrowed by the task that asks, which is a kernel thread. */
+static void drained_though_borrowed(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	KUNIT_ASSERT_NULL(test, current->mm);
+	vm_create(test, space);
+	vm_destroy(space);
+	kthread_use_mm(space->mm);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	kthread_unuse_mm(space->mm);
+	KUNIT_EXPECT_PTR_EQ(test, current->active_mm, space->mm);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmgrab(space->mm);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_mm_drained(space->mm));
+	mmdrop(space->mm);
+
+	kthread_use_mm(&init_mm);
+	kthread_unuse_mm(&init_mm);
+}
+
+static struct kunit_case drained_cases[] = {
+	KUNIT_CASE(drained_without_notifiers),
+	KUNIT_CASE(drained_when_nobody_else_holds),
+	KUNIT_CASE(drained_needs_every_grab_gone),
+	KUNIT_CASE(drained_with_many_users),
+	KUNIT_CASE(drained_without_users),
+	KUNIT_CASE(drained_though_borrowed),
+	{}
+};
+
+static struct kunit_suite drained_suite = {
+	.name = "ttm_pfnmap_drained",
+	.test_cases = drained_cases,
+};
+
+/* ---- Exposure and quarantine ------------------------------------------- */
+
+static void expect_marked(struct kunit *test, const struct ttm_pfnmap_dev *dev,
+			  long sets, long chunks, long pages)
+{
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->sets_exposed), sets);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->chunks_marked), chunks);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->pages_marked), pages);
+}
+
+static void expect_given_back(struct kunit *test,
+			      const struct ttm_pfnmap_dev *dev,
+			      long quarantined, long retired, long leaked)
+{
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->pages_quarantined),
+			quarantined);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->pages_retired), retired);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->pages_leaked), leaked);
+}
+
+#define REAPER_TRIES 500
+
+/* The reaper looks five times a second, but who knows how slow we are. */
+static bool given_back_soon(const struct ttm_pfnmap_dev *dev, long pages)
+{
+	long given;
+	int i;
+
+	for (i = 0; i < REAPER_TRIES; i++) {
+		given = atomic_long_read(&dev->pages_retired);
+		given += atomic_long_read(&dev->pages_leaked);
+		if (given == pages)
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
+/* Long enough for the reaper to do wrong; what is right never depends on it. */
+static void let_reaper_look(void)
+{
+	msleep(500);
+}
+
+static void fault_marks_every_page(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	expect_marked(test, dev, 0, 0, 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, atomic_read(&dev->state), TTM_PFNMAP_IDLE);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&dev->state), TTM_PFNMAP_ACTIVE);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+	expect_marked(test, dev, 1, 3, 7);
+}
+
+static void fault_marks_big_chunk(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 512);
+
+	KUNIT_EXPECT_EQ(test, page_private(buf->tt.pages[0]), 9);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 512);
+	expect_marked(test, the_dev(test), 1, 1, 512);
+}
+
+static void fault_again_adds_nothing(struct kunit *test)
+{
+	struct test_mm *first = mm_new(test);
+	struct test_mm *second = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, fault(buf, first), 0);
+		KUNIT_EXPECT_EQ(test, fault(buf, second), 0);
+	}
+	KUNIT_EXPECT_EQ(test, mm_grabs(first), 1);
+	KUNIT_EXPECT_EQ(test, mm_grabs(second), 1);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 3);
+	expect_marked(test, the_dev(test), 1, 2, 3);
+	/* A link too many would keep its hold. */
+	bo_unpopulate(buf);
+	KUNIT_EXPECT_EQ(test, mm_grabs(first), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(second), 0);
+}
+
+/* However many BOs: more than one hold would look like somebody else's. */
+static void one_grab_for_all_bos(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf[3];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(buf); i++) {
+		buf[i] = bo_new_populated(test, i + 1);
+		KUNIT_EXPECT_EQ(test, fault(buf[i], space), 0);
+		KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(buf); i++) {
+		KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+		bo_unpopulate(buf[i]);
+	}
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+}
+
+static void many_address_spaces(struct kunit *test)
+{
+	struct test_mm *space[TTM_PFNMAP_INLINE_LINKS * 2 + 1];
+	struct test_bo *buf = bo_new_populated(test, 3);
+	int i, round;
+
+	for (i = 0; i < ARRAY_SIZE(space); i++)
+		space[i] = mm_new(test);
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < ARRAY_SIZE(space); i++) {
+			KUNIT_EXPECT_EQ(test, fault(buf, space[i]), 0);
+			KUNIT_EXPECT_EQ(test, mm_grabs(space[i]), 1);
+		}
+		bo_unpopulate(buf);
+		for (i = 0; i < ARRAY_SIZE(space); i++)
+			KUNIT_EXPECT_EQ(test, mm_grabs(space[i]), 0);
+		bo_populate(test, buf);
+	}
+	expect_given_back(test, the_dev(test), 0, 6, 0);
+}
+
+struct vma_case {
+	const char *name;
+	vm_flags_t flags;
+	vm_fault_t ret;
+};
+
+static const struct vma_case vma_cases[] = {
+	{ "shared", GOOD_FLAGS, 0 },
+	{ "shared, read-only", GOOD_FLAGS & ~(VM_WRITE | VM_MAYWRITE), 0 },
+	{ "private, never writable",
+	  GOOD_FLAGS & ~(VM_SHARED | VM_WRITE | VM_MAYWRITE), 0 },
+	{ "copy on write", GOOD_FLAGS & ~VM_SHARED, VM_FAULT_SIGBUS },
+	{ "copy on write later", GOOD_FLAGS & ~(VM_SHARED | VM_WRITE),
+	  VM_FAULT_SIGBUS },
+	{ "mixed map as well", GOOD_FLAGS | VM_MIXEDMAP, VM_FAULT_SIGBUS },
+	{ "mixed map instead", (GOOD_FLAGS & ~VM_PFNMAP) | VM_MIXEDMAP,
+	  VM_FAULT_SIGBUS },
+	{ "not I/O", GOOD_FLAGS & ~VM_IO, VM_FAULT_SIGBUS },
+	{ "not a PFN map", GOOD_FLAGS & ~VM_PFNMAP, VM_FAULT_SIGBUS },
+};
+
+KUNIT_ARRAY_PARAM_DESC(vma, vma_cases, name);
+
+static void fault_checks_the_vma(struct kunit *test)
+{
+	const struct vma_case *c = test->param_value;
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	KUNIT_EXPECT_EQ(test, fault_vma(buf, space, &buf->tt, c->flags),
+			c->ret);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), c->ret ? 0 : 3);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), c->ret ? 0 : 1);
+	/* I/O memory needs no mark, but the same kind of mapping. */
+	KUNIT_EXPECT_EQ(test, fault_vma(buf, space, NULL, c->flags), c->ret);
+}
+
+static void fault_on_io_memory_marks_nothing(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	KUNIT_EXPECT_EQ(test, fault_vma(buf, space, NULL, GOOD_FLAGS), 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 3);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, the_dev(test), 0, 0, 0);
+}
+
+static void external_pages_are_not_marked(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new(
+		test, 3, TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE);
+
+	KUNIT_EXPECT_EQ(test, ttm_pfnmap_prepare(devs->ttm_dev, &buf->tt), 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, the_dev(test), 0, 0, 0);
+}
+
+static void prepare_twice_is_once(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_bo *buf = bo_new(test, 3, 0);
+
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->ref), 1);
+	KUNIT_EXPECT_EQ(test, ttm_pfnmap_prepare(devs->ttm_dev, &buf->tt), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->ref), 2);
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->ref), 2);
+	bo_unpopulate(buf);
+	ttm_pfnmap_tt_fini(&buf->tt);
+	KUNIT_EXPECT_EQ(test, kref_read(&dev->ref), 1);
+}
+
+static void child_inherits_exposure(struct kunit *test)
+{
+	struct test_mm *parent = mm_new(test);
+	struct test_mm *child = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	fork_to(buf, child);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 3);
+	KUNIT_EXPECT_EQ(test, fault(buf, parent), 0);
+	fork_to(buf, child);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 1);
+	fork_to(buf, child);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 1);
+	bo_unpopulate(buf);
+	KUNIT_EXPECT_EQ(test, mm_grabs(parent), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+}
+
+/* Its BOs may be losing their pages this very moment, unreserved. */
+static void fork_leaves_unplugged_alone(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct test_mm *parent = mm_new(test);
+	struct test_mm *child = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, parent), 0);
+	devs->drm->unplugged = true;
+	fork_to(buf, child);
+	devs->drm->unplugged = false;
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+}
+
+/* A child whose VM holds the pages keeps them, whatever its parent does. */
+static void child_keeps_pages(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *parent = mm_new(test);
+	struct test_mm *child = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, parent), 0);
+	fork_to(buf, child);
+	vm_create(test, child);
+	bo_unpopulate(buf);
+	KUNIT_EXPECT_EQ(test, mm_grabs(parent), 0);
+	expect_given_back(test, dev, 3, 0, 0);
+	vm_destroy(child);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 3));
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+}
+
+static bool retire(struct test_bo *buf)
+{
+	return ttm_pfnmap_retire(&buf->devs->ttm_dev->pool, &buf->tt);
+}
+
+static void retire_unexposed(struct kunit *test)
+{
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_FALSE(test, retire(buf));
+	expect_given_back(test, the_dev(test), 0, 0, 0);
+}
+
+static void retire_drained(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	/* Nobody but a VM can hold a PFN: an ordinary holder does not matter. */
+	mmgrab(space->mm);
+	KUNIT_EXPECT_FALSE(test, retire(buf));
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+	mmdrop(space->mm);
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+	KUNIT_EXPECT_FALSE(test, retire(buf));
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void expose_and_retire_again(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new(test, 7, 0);
+	int i;
+
+	for (i = 1; i <= 50; i++) {
+		bo_populate(test, buf);
+		KUNIT_ASSERT_EQ(test, fault(buf, space), 0);
+		KUNIT_ASSERT_EQ(test, bo_marked(buf), 7);
+		bo_unpopulate(buf);
+		expect_given_back(test, dev, 0, 7 * i, 0);
+	}
+	expect_marked(test, dev, 0, 0, 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+}
+
+/* Exposed to a VM, given back, and still in the VM's hands. */
+static struct test_bo *bo_new_quarantined(struct kunit *test,
+					  struct test_mm *space,
+					  unsigned int pages)
+{
+	struct test_bo *buf = bo_new_populated(test, pages);
+
+	KUNIT_ASSERT_EQ(test, fault(buf, space), 0);
+	if (!space->has_vm)
+		vm_create(test, space);
+	bo_unpopulate(buf);
+	/* ttm_tt keeps the pointers, and the quarantine the pages. */
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), pages);
+	return buf;
+}
+
+static void quarantine_keeps_until_drained(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_quarantined(test, space, 7);
+
+	expect_marked(test, dev, 0, 3, 7);
+	expect_given_back(test, dev, 7, 0, 0);
+	let_reaper_look();
+	expect_given_back(test, dev, 7, 0, 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	/* The notifier goes first and the VM's hold last, as in KVM. */
+	mmgrab(space->mm);
+	vm_destroy(space);
+	let_reaper_look();
+	expect_given_back(test, dev, 7, 0, 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	mmdrop(space->mm);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+}
+
+/* The process is gone, but its VM's file descriptor lives on elsewhere. */
+static void quarantine_outlives_the_process(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_quarantined(test, space, 7);
+
+	mm_exit(space);
+	let_reaper_look();
+	expect_given_back(test, dev, 7, 0, 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void quarantine_drains_set_by_set(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *first = mm_new(test);
+	struct test_mm *second = mm_new(test);
+	struct test_bo *kept;
+
+	bo_new_quarantined(test, first, 3);
+	kept = bo_new_quarantined(test, second, 4);
+	bo_new_quarantined(test, first, 8);
+	expect_given_back(test, dev, 15, 0, 0);
+	vm_destroy(first);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 11));
+	KUNIT_EXPECT_EQ(test, mm_grabs(first), 0);
+	let_reaper_look();
+	expect_given_back(test, dev, 4, 11, 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(kept), 4);
+	vm_destroy(second);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 15));
+	expect_given_back(test, dev, 0, 15, 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(second), 0);
+}
+
+/* Of many address spaces only those that are not drained are kept. */
+static void quarantine_lets_go_of_drained(struct kunit *test)
+{
+	struct test_mm *space[TTM_PFNMAP_INLINE_LINKS * 2 + 1];
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(space); i++) {
+		space[i] = mm_new(test);
+		KUNIT_EXPECT_EQ(test, fault(buf, space[i]), 0);
+		if (i % 3 == 1)
+			vm_create(test, space[i]);
+	}
+	bo_unpopulate(buf);
+	for (i = 0; i < ARRAY_SIZE(space); i++) {
+		/* A VM has a hold of its own. */
+		KUNIT_EXPECT_EQ(test, mm_grabs(space[i]), i % 3 == 1 ? 2 : 0);
+		if (i % 3 == 1 && i > 1)
+			vm_destroy(space[i]);
+	}
+	let_reaper_look();
+	expect_given_back(test, dev, 3, 0, 0);
+	vm_destroy(space[1]);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 3));
+	for (i = 0; i < ARRAY_SIZE(space); i++)
+		KUNIT_EXPECT_EQ(test, mm_grabs(space[i]), 0);
+}
+
+/* A BO that comes back gets other pages than those in quarantine. */
+static void quarantine_is_not_the_bos_any_more(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_quarantined(test, space, 7);
+	struct page *old[7];
+	int i, same = 0;
+
+	memcpy(old, buf->tt.pages, sizeof(old));
+	bo_populate(test, buf);
+	for (i = 0; i < 49; i++)
+		same += old[i / 7] == buf->tt.pages[i % 7];
+	KUNIT_EXPECT_EQ(test, same, 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	expect_marked(test, dev, 1, 6, 14);
+	expect_given_back(test, dev, 7, 0, 0);
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 1, 3, 7);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+}
+
+static bool dev_is_listed(const struct ttm_pfnmap_dev *dev)
+{
+	const struct ttm_pfnmap_dev *entry;
+	bool found = false;
+
+	mutex_lock(&ttm_pfnmap_devices_lock);
+	list_for_each_entry(entry, &ttm_pfnmap_devices, link)
+		found |= entry == dev;
+	mutex_unlock(&ttm_pfnmap_devices_lock);
+	return found;
+}
+
+static void quarantine_outlives_the_device(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct ttm_device *bdev = devs->ttm_dev;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	int i;
+
+	bo_new_quarantined(test, space, 7);
+	ttm_device_fini(bdev);
+	devs->ttm_dev = NULL;
+	KUNIT_EXPECT_NULL(test, ttm_pfnmap_dev_find(bdev));
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_enabled(bdev));
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_enabled(NULL));
+	let_reaper_look();
+	KUNIT_ASSERT_TRUE(test, dev_is_listed(dev));
+	expect_given_back(test, dev, 7, 0, 0);
+	vm_destroy(space);
+	for (i = 0; i < REAPER_TRIES && dev_is_listed(dev); i++)
+		msleep(20);
+	KUNIT_EXPECT_FALSE(test, dev_is_listed(dev));
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+}
+
+/* ---- Pages that do not look as they should ----------------------------- */
+
+/* A BO of 7 pages is chunks of 4, 2 and 1. */
+struct odd_case {
+	const char *name;
+	unsigned int page;
+	enum tampering how;
+	unsigned int chunk;
+	unsigned int order;
+};
+
+static const struct odd_case odd_cases[] = {
+	{ "count, first chunk, first page", 0, COUNT_UP, 0, 2 },
+	{ "count, first chunk, last page", 3, COUNT_UP, 0, 2 },
+	{ "count, middle chunk, first page", 4, COUNT_UP, 4, 1 },
+	{ "count, last chunk", 6, COUNT_UP, 6, 0 },
+	{ "flag, first chunk, second page", 1, RESERVED_TOGGLED, 0, 2 },
+	{ "flag, middle chunk, last page", 5, RESERVED_TOGGLED, 4, 1 },
+	{ "flag, last chunk", 6, RESERVED_TOGGLED, 6, 0 },
+	{ "mapped, first chunk, last page", 3, MAPPED, 0, 2 },
+	{ "mapping, last chunk", 6, HAS_MAPPING, 6, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(odd, odd_cases, name);
+
+/* The leaked chunk is ours to put right: nobody else will ever look at it. */
+static void free_leaked(struct kunit *test, const struct odd_case *c,
+			struct page **pages)
+{
+	repair(pages[c->page], c->how);
+	KUNIT_ASSERT_EQ(test, count_marked(pages[c->chunk], 1UL << c->order),
+			1UL << c->order);
+	KUNIT_ASSERT_TRUE(test, ttm_pfnmap_reserved_unmark(pages[c->chunk],
+							   c->order));
+	free_chunk(test, pages[c->chunk], c->order);
+}
+
+static void fault_refuses_odd_page(struct kunit *test)
+{
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *page = buf->tt.pages[c->page];
+
+	tamper(page, c->how);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, dev, 0, 0, 0);
+	repair(page, c->how);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	/* Refused and not broken: it works when the page is as it should be. */
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	expect_marked(test, dev, 1, 3, 7);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void retire_leaks_odd_chunk(struct kunit *test)
+{
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	long leaked = 1L << c->order;
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(buf->tt.pages[c->page], c->how);
+	bo_unpopulate(buf);
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7 - leaked, leaked);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	free_leaked(test, c, buf->tt.pages);
+}
+
+static void quarantine_leaks_odd_chunk(struct kunit *test)
+{
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_quarantined(test, space, 7);
+	long leaked = 1L << c->order;
+
+	tamper(buf->tt.pages[c->page], c->how);
+	vm_destroy(space);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7 - leaked, leaked);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	free_leaked(test, c, buf->tt.pages);
+}
+
+/* Pages that a driver brought, without an order in the first one's private. */
+static void fault_refuses_foreign_pages(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *head = buf->tt.pages[0];
+	struct page *second = buf->tt.pages[1];
+	const unsigned long bad[] = { 3, TTM_PFNMAP_ORDERS, -1UL };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		set_page_private(head, bad[i]);
+		KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	}
+	set_page_private(head, 2);
+	buf->tt.pages[1] = buf->tt.pages[2];
+	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	buf->tt.pages[1] = NULL;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	buf->tt.pages[1] = second;
+	buf->tt.pages[4] = NULL;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	buf->tt.pages[4] = buf->tt.pages[5] - 1;
+
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, the_dev(test), 0, 0, 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+}
+
+static struct kunit_case lifetime_cases[] = {
+	KUNIT_CASE(fault_marks_every_page),
+	KUNIT_CASE(fault_marks_big_chunk),
+	KUNIT_CASE(fault_again_adds_nothing),
+	KUNIT_CASE(one_grab_for_all_bos),
+	KUNIT_CASE(many_address_spaces),
+	KUNIT_CASE_PARAM(fault_checks_the_vma, vma_gen_params),
+	KUNIT_CASE(fault_on_io_memory_marks_nothing),
+	KUNIT_CASE(external_pages_are_not_marked),
+	KUNIT_CASE(prepare_twice_is_once),
+	KUNIT_CASE(child_inherits_exposure),
+	KUNIT_CASE(fork_leaves_unplugged_alone),
+	KUNIT_CASE(child_keeps_pages),
+	KUNIT_CASE(retire_unexposed),
+	KUNIT_CASE(retire_drained),
+	KUNIT_CASE(expose_and_retire_again),
+	KUNIT_CASE(quarantine_keeps_until_drained),
+	KUNIT_CASE(quarantine_outlives_the_process),
+	KUNIT_CASE(quarantine_drains_set_by_set),
+	KUNIT_CASE(quarantine_lets_go_of_drained),
+	KUNIT_CASE(quarantine_is_not_the_bos_any_more),
+	KUNIT_CASE(quarantine_outlives_the_device),
+	KUNIT_CASE_PARAM(fault_refuses_odd_page, odd_gen_params),
+	KUNIT_CASE_PARAM(retire_leaks_odd_chunk, odd_gen_params),
+	KUNIT_CASE_PARAM(quarantine_leaks_odd_chunk, odd_gen_params),
+	KUNIT_CASE(fault_refuses_foreign_pages),
+	{}
+};
+
+static struct kunit_suite lifetime_suite = {
+	.name = "ttm_pfnmap_lifetime",
+	.suite_init = suite_init,
+	.suite_exit = suite_exit,
+	.init = opted_in_init,
+	.exit = device_exit,
+	.test_cases = lifetime_cases,
+};
+
+kunit_test_suites(&drained_suite, &lifetime_suite);
+
+MODULE_DESCRIPTION("KUnit suites of TTM's PFNMAP mode: lifetime");
+MODULE_LICENSE("GPL");
