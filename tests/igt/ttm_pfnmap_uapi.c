@@ -815,7 +815,7 @@ static void ioctl_numbers(enum vttm_kind kind)
 	struct drm_vttm_create args = { .size = PAGE };
 	int fd = open_device(kind);
 
-	for (unsigned int nr = DRM_COMMAND_BASE + DRM_VTTM_CTL + 1;
+	for (unsigned int nr = DRM_COMMAND_BASE + DRM_VTTM_PFN + 1;
 	     nr < DRM_COMMAND_END; nr++)
 		assert_errno(vttm_ioctl(fd, _IOWR(DRM_IOCTL_BASE, nr,
 						  struct drm_vttm_create),

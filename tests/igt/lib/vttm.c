@@ -356,3 +356,18 @@ void vttm_replug(const char *device)
 	write_sysfs(DRIVER_SYSFS "/unbind", device);
 	write_sysfs(DRIVER_SYSFS "/bind", device);
 }
+
+void vttm_purge(int fd, uint32_t handle)
+{
+	struct drm_vttm_purge args = { .handle = handle };
+
+	assert_ok("vttm purge", vttm_ioctl(fd, DRM_IOCTL_VTTM_PURGE, &args));
+}
+
+uint32_t vttm_pfn_flags(int fd, uint64_t pfn)
+{
+	struct drm_vttm_pfn args = { .pfn = pfn };
+
+	assert_ok("vttm pfn", vttm_ioctl(fd, DRM_IOCTL_VTTM_PFN, &args));
+	return args.flags;
+}

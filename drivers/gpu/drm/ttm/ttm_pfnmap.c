@@ -41,6 +41,7 @@
 #include <linux/string.h>
 
 #ifdef CONFIG_X86
+#include <asm/cpufeature.h>
 #include <asm/memtype.h>
 #endif
 
@@ -61,6 +62,8 @@ const struct ttm_pfnmap_policy ttm_pfnmap_reserved = {
 	.mark = ttm_pfnmap_reserved_mark,
 	.unmark = ttm_pfnmap_reserved_unmark,
 	.mm_drained = ttm_pfnmap_reserved_mm_drained,
+	.patience = 50,
+	.bounded = true,
 };
 
 const struct ttm_pfnmap_policy ttm_pfnmap_counted = {
@@ -263,7 +266,7 @@ struct ttm_pfnmap_dev *ttm_pfnmap_dev_find(const struct ttm_device *bdev)
  */
 bool ttm_pfnmap_dev_marks(const struct ttm_pfnmap_dev *dev)
 {
-	return dev && atomic_read(&dev->state) >= TTM_PFNMAP_IDLE;
+	return dev && atomic_read_acquire(&dev->state) >= TTM_PFNMAP_IDLE;
 }
 
 /**
@@ -459,6 +462,16 @@ static bool ttm_pfnmap_memory_encrypted(void)
 	return cc_platform_has(CC_ATTR_MEM_ENCRYPT);
 }
 
+/* Intra-host migration takes a mapped GHCB along (sev_migrate_from()). */
+static bool ttm_pfnmap_sev_es(void)
+{
+#ifdef CONFIG_X86
+	return boot_cpu_has(X86_FEATURE_SEV_ES);
+#else
+	return false;
+#endif
+}
+
 static bool ttm_pfnmap_pat_enabled(void)
 {
 #ifdef CONFIG_X86
@@ -497,6 +510,8 @@ static const char *ttm_pfnmap_reserved_unsound(void)
 		return "memory encryption is active; reserved pages would be mapped unencrypted";
 	if (!ttm_pfnmap_pat_enabled())
 		return "the kernel runs with nopat; reserved pages would be uncached";
+	if (ttm_pfnmap_sev_es())
+		return "SEV-ES guests can move to another process together with the pages that they hold";
 	if (ttm_pfnmap_vfio_present())
 		return "VFIO is loaded; it would map reserved pages for DMA";
 	return NULL;
@@ -547,7 +562,7 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 	}
 
 	dev->policy = policy;
-	atomic_set(&dev->state, TTM_PFNMAP_IDLE);
+	atomic_set_release(&dev->state, TTM_PFNMAP_IDLE);
 	pr_info("%s: opted in, policy %s%s%s\n", dev->name, policy->name,
 		why ? ": " : "", why ?: "");
 	return 0;

@@ -30,6 +30,7 @@
 #include <linux/workqueue.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
@@ -40,9 +41,12 @@
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
 
-static unsigned long ttm_pfnmap_quarantine_mb = 64;
+static unsigned long ttm_pfnmap_quarantine_mb = 256;
 module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
-MODULE_PARM_DESC(pfnmap_quarantine_mb, "MiB of reserved pages that one address space may keep in quarantine before its BOs are counted instead (default 64)");
+MODULE_PARM_DESC(pfnmap_quarantine_mb, "MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
+
+/* Pages in quarantine under policies that are bounded, of all devices. */
+static atomic_long_t ttm_pfnmap_bounded_pages;
 
 static DEFINE_SPINLOCK(ttm_pfnmap_lock);
 static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
@@ -215,36 +219,45 @@ static void ttm_pfnmap_link_free(struct ttm_pfnmap_set *set,
 		kfree(link);
 }
 
-/*
- * Drop the links to address spaces that are drained. With @force all of them:
- * the set's pages were leaked and will never be looked at again.
- * Returns true if none is left.
- */
-static bool ttm_pfnmap_set_drained(struct ttm_pfnmap_set *set, bool force)
+/* Drop the links that @which selects; true if none is left. May sleep. */
+static bool ttm_pfnmap_drop_links(struct ttm_pfnmap_set *set,
+				  bool (*which)(const struct ttm_pfnmap_set *,
+						struct mm_struct *))
 {
 	struct ttm_pfnmap_link *link, *next;
-	bool drained;
+	struct mm_struct *drop;
+	bool none;
 
 	do {
-		struct mm_struct *drop = NULL;
-
+		drop = NULL;
 		spin_lock(&ttm_pfnmap_lock);
 		list_for_each_entry_safe(link, next, &set->links, node) {
-			if (!force && !set->policy->mm_drained(link->entry->mm))
+			if (!which(set, link->entry->mm))
 				continue;
-			link->entry->pages -= set->pages;
 			drop = ttm_pfnmap_mm_put(link->entry);
 			ttm_pfnmap_link_free(set, link);
 			if (drop)
 				break;
 		}
-		drained = list_empty(&set->links);
+		none = list_empty(&set->links);
 		spin_unlock(&ttm_pfnmap_lock);
-		if (!drop)
-			return drained;
 		/* May free page tables, so not under the lock. */
-		mmdrop(drop);
-	} while (1);
+		if (drop)
+			mmdrop(drop);
+	} while (drop);
+	return none;
+}
+
+static bool ttm_pfnmap_mm_drained(const struct ttm_pfnmap_set *set,
+				  struct mm_struct *mm)
+{
+	return set->policy->mm_drained(mm);
+}
+
+static bool ttm_pfnmap_mm_any(const struct ttm_pfnmap_set *set,
+			      struct mm_struct *mm)
+{
+	return true;
 }
 
 /* A link for a new address space; the BO is reserved. */
@@ -259,6 +272,14 @@ static struct ttm_pfnmap_link *ttm_pfnmap_link_get(struct ttm_pfnmap_set *set)
 		       GFP_KERNEL | __GFP_NOFAIL);
 }
 
+/* Nobody runs in it, so no PTE of it can be read, and nobody has read one. */
+static bool ttm_pfnmap_mm_dead(const struct ttm_pfnmap_set *set,
+			       struct mm_struct *mm)
+{
+	return !atomic_read(&mm->mm_users) && set->policy &&
+	       set->policy->mm_drained(mm);
+}
+
 /* Record that @mm may hold PTEs of this set from now on (I3). */
 static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 				  struct mm_struct *mm)
@@ -269,6 +290,8 @@ static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 		if (link->entry->mm == mm)
 			return;
 
+	/* Or a BO that outlives many processes would keep them all. */
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_dead);
 	link = ttm_pfnmap_link_get(set);
 	link->entry = ttm_pfnmap_mm_get(mm);
 	list_add(&link->node, &set->links);
@@ -332,29 +355,27 @@ static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
 }
 
 /*
- * The policy for a set that is about to be exposed to @mm. Reserved pages that
- * an address space keeps in quarantine are memory that nobody is charged for, so
- * there is a bound; counted pages go back as soon as KVM drops them.
+ * The policy for a set that is about to be exposed. Reserved pages in quarantine
+ * are memory that nobody is charged for, so there is a bound on them all; counted
+ * pages go back as soon as KVM drops them.
  */
 static const struct ttm_pfnmap_policy *
-ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set, struct mm_struct *mm)
+ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
 {
-	const unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb)
-				    << (20 - PAGE_SHIFT);
-	struct ttm_pfnmap_mm *entry;
-	bool over;
+	const struct ttm_pfnmap_policy *policy = set->dev->policy;
+	unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb);
 
-	spin_lock(&ttm_pfnmap_lock);
-	entry = ttm_pfnmap_mm_find(mm);
-	over = entry && entry->pages >= bound;
-	spin_unlock(&ttm_pfnmap_lock);
-	return over ? &ttm_pfnmap_counted : set->dev->policy;
+	bound = min(bound, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
+	if (policy->bounded &&
+	    atomic_long_read(&ttm_pfnmap_bounded_pages) >= bound)
+		return &ttm_pfnmap_counted;
+	return policy;
 }
 
 /* Mark every chunk of a set, or none; the BO is reserved. */
-static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set, struct mm_struct *mm)
+static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 {
-	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set, mm);
+	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set);
 	struct ttm_tt *tt = set->tt;
 	pgoff_t i;
 	int order;
@@ -363,7 +384,7 @@ static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set, struct mm_struct *mm)
 		order = ttm_pfnmap_chunk_order(tt, i);
 		if (order < 0 || policy->mark(tt->pages[i], order)) {
 			ttm_pfnmap_unmark_until(set, policy, i);
-			pr_warn_once("%s: a BO has pages that are not as the TTM pool hands them out; it cannot be mapped\n",
+			pr_warn_once("%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
 				     set->dev->name);
 			return -EUCLEAN;
 		}
@@ -444,13 +465,14 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	}
 
 	set = tt ? ttm_pfnmap_set_find(tt) : NULL;
-	if (!set || !ttm_pfnmap_dev_activate(dev))
+	if (!set || set->stock || !ttm_pfnmap_dev_activate(dev))
 		return 0;
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
-	if (!set->policy && ttm_pfnmap_set_mark(set, vma->vm_mm)) {
-		ttm_pfnmap_set_drained(set, true);
-		return VM_FAULT_SIGBUS;
+	if (!set->policy && ttm_pfnmap_set_mark(set)) {
+		/* As with stock TTM, and not to be marked behind a PTE later. */
+		set->stock = true;
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
 	}
 	return 0;
 }
@@ -459,13 +481,14 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * __ttm_pfnmap_vm_open - expose a BO to an address space that inherits PTEs
  * @vma: the new mapping
  *
- * fork() copies PFNMAP PTEs without a fault, before or after this is called,
- * depending on the kernel. Either is early enough: the child does not run yet,
- * so nobody can read a PFN from its address space, and the parent's page faults
- * are shut out by the mmap_lock that fork() holds for writing.
+ * fork() copies PFNMAP PTEs without a fault, after it called this. The parent's
+ * faults are shut out meanwhile by the mmap_lock that fork() holds for writing,
+ * so a PTE that is copied belongs to the set that is found here; and the child
+ * does not run yet.
  *
  * Context: mmap_lock of @vma's address space held for writing; may sleep.
- * Reserves the BO, in the documented order (mmap_lock, then dma_resv).
+ * Waits for the BO's reservation, in the documented order (mmap_lock, then
+ * dma_resv).
  */
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
@@ -479,10 +502,13 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		return;
 	/*
 	 * An unplugged device's BOs lose their pages without being reserved
-	 * (ttm_device_clear_dma_mappings()), and have no PTEs to copy.
+	 * (ttm_device_clear_dma_mappings()). So leave nothing to be copied;
+	 * faults give the dummy page from now on.
 	 */
-	if (!drm_dev_enter(bo->base.dev, &idx))
+	if (!drm_dev_enter(bo->base.dev, &idx)) {
+		drm_vma_node_unmap(&bo->base.vma_node, bo->bdev->dev_mapping);
 		return;
+	}
 
 	dma_resv_lock(bo->base.resv, NULL);
 	set = bo->ttm ? ttm_pfnmap_set_find(bo->ttm) : NULL;
@@ -490,6 +516,28 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		ttm_pfnmap_set_expose(set, vma->vm_mm);
 	dma_resv_unlock(bo->base.resv);
 	drm_dev_exit(idx);
+}
+
+/**
+ * __ttm_pfnmap_gutting - a BO is about to lose its contents
+ * @bo: the BO
+ *
+ * ttm_bo_pipeline_gutting() gives pages back that are still mapped; here they
+ * must not be.
+ *
+ * Context: May sleep. @bo is reserved.
+ */
+void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
+{
+	if (ttm_pfnmap_dev_marks(ttm_pfnmap_dev_find(bo->bdev)))
+		ttm_bo_unmap_virtual(bo);
+}
+
+static void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr)
+{
+	atomic_long_add(nr, &set->dev->pages_quarantined);
+	if (set->policy->bounded)
+		atomic_long_add(nr, &ttm_pfnmap_bounded_pages);
 }
 
 /* Take the pages of a set away from its ttm_tt. */
@@ -509,7 +557,7 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 	set->caching = tt->caching;
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
-	atomic_long_add(tt->num_pages, &set->dev->pages_quarantined);
+	ttm_pfnmap_count_quarantined(set, tt->num_pages);
 	atomic_long_dec(&set->dev->sets_exposed);
 }
 
@@ -521,6 +569,8 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 {
 	struct ttm_pfnmap_dev *dev = set->dev;
+	bool impatient = set->policy->patience &&
+			 set->looks++ >= set->policy->patience;
 	struct page *head, *next;
 
 	list_for_each_entry_safe(head, next, &set->chunks, lru) {
@@ -530,12 +580,12 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 
 		list_del(&head->lru);
 		ret = set->policy->unmark(head, order);
-		if (ret == -EBUSY) {
+		if (ret == -EBUSY && !impatient) {
 			list_add(&head->lru, next->lru.prev);
 			continue;
 		}
 		ttm_pfnmap_count_marked(dev, order, -1);
-		atomic_long_sub(nr, &dev->pages_quarantined);
+		ttm_pfnmap_count_quarantined(set, -nr);
 		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
@@ -551,17 +601,6 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 	return true;
 }
 
-/* Charge the quarantined pages of a set to those who keep them there. */
-static void ttm_pfnmap_charge(struct ttm_pfnmap_set *set, unsigned long pages)
-{
-	struct ttm_pfnmap_link *link;
-
-	lockdep_assert_held(&ttm_pfnmap_lock);
-	set->pages = pages;
-	list_for_each_entry(link, &set->links, node)
-		link->entry->pages += pages;
-}
-
 /**
  * __ttm_pfnmap_retire - a ttm_tt gives its pages back
  * @pool: where they came from
@@ -569,11 +608,12 @@ static void ttm_pfnmap_charge(struct ttm_pfnmap_set *set, unsigned long pages)
  *
  * Called where stock TTM would put the pages into a pool that every client
  * allocates from, or into the page allocator. No PTE to them is left: a BO is
- * unmapped before it is swapped out or moved, and a BO that is destroyed has no
- * mappings.
+ * unmapped before it is swapped out, moved or gutted, and a BO that is destroyed
+ * has no mappings.
  *
  * Context: May sleep; may be in reclaim. Allocates nothing and waits for nobody
- * (I6). The BO is reserved, or nobody else knows it any more.
+ * (I6). The BO is reserved, or nobody else knows it any more, or its device was
+ * unplugged.
  * Return: false if the caller shall free the pages as always (they are not
  * marked any more, if ever they were), true if they are not the caller's any
  * more.
@@ -583,10 +623,14 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
 	bool drained;
 
-	if (!set || !set->policy)
+	if (!set)
 		return false;
+	if (!set->policy) {
+		set->stock = false;
+		return false;
+	}
 
-	drained = ttm_pfnmap_set_drained(set, false);
+	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
 	if (drained && ttm_pfnmap_unmark_until(set, set->policy,
 					       tt->num_pages)) {
 		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
@@ -602,7 +646,6 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	/* ttm.ko must outlive what it has in quarantine. */
 	__module_get(THIS_MODULE);
 	spin_lock(&ttm_pfnmap_lock);
-	ttm_pfnmap_charge(set, tt->num_pages);
 	list_add_tail(&set->quarantine, &ttm_pfnmap_quarantine);
 	spin_unlock(&ttm_pfnmap_lock);
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
@@ -625,7 +668,7 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
 	if (WARN_ONCE(set->policy, "a ttm_tt goes with its pages exposed\n")) {
-		ttm_pfnmap_set_drained(set, true);
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
 		atomic_long_add(tt->num_pages, &set->dev->pages_leaked);
 		atomic_long_dec(&set->dev->sets_exposed);
 	}
@@ -671,20 +714,21 @@ static void ttm_pfnmap_kick_cpu(struct work_struct *work)
 static DEFINE_PER_CPU(struct work_struct, ttm_pfnmap_kicks);
 
 /*
- * Does not wait: a busy real-time CPU would keep the reaper for ever. For the
- * same reason there may be kicks left of the time before; then it is too early.
+ * Does not wait: a busy real-time CPU would keep the reaper for ever. One that
+ * has not come to its last kick yet gets no second one, and the reaper's early
+ * look is off until it has.
  */
 static void ttm_pfnmap_kick(void)
 {
 	int cpu;
 
-	if (atomic_cmpxchg(&ttm_pfnmap_kicks_left, 0, 1))
-		return;
+	atomic_inc(&ttm_pfnmap_kicks_left);
 	cpus_read_lock();
 	for_each_online_cpu(cpu) {
 		atomic_inc(&ttm_pfnmap_kicks_left);
-		queue_work_on(cpu, system_wq,
-			      per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+		if (!queue_work_on(cpu, system_wq,
+				   per_cpu_ptr(&ttm_pfnmap_kicks, cpu)))
+			atomic_dec(&ttm_pfnmap_kicks_left);
 	}
 	cpus_read_unlock();
 	ttm_pfnmap_kick_done();
@@ -694,18 +738,21 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 {
 	static unsigned int reaps;
 	struct ttm_pfnmap_set *set, *next;
+	bool again, borrowed = false;
 	LIST_HEAD(keep);
 	LIST_HEAD(todo);
-	bool again;
 
 	spin_lock(&ttm_pfnmap_lock);
 	list_splice_init(&ttm_pfnmap_quarantine, &todo);
 	spin_unlock(&ttm_pfnmap_lock);
 
 	list_for_each_entry_safe(set, next, &todo, quarantine) {
+		bool drained;
+
 		list_del(&set->quarantine);
-		if (ttm_pfnmap_set_drained(set, false) &&
-		    ttm_pfnmap_release(set))
+		drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
+		borrowed |= !drained;
+		if (drained && ttm_pfnmap_release(set))
 			module_put(THIS_MODULE);
 		else
 			list_add_tail(&set->quarantine, &keep);
@@ -720,7 +767,8 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 	if (!again)
 		return;
 	/* A look that a kick asked for does not bring the next kick nearer. */
-	if (!xchg(&ttm_pfnmap_kicked, false) && reaps++ % REAPS_PER_KICK == 0)
+	if (!xchg(&ttm_pfnmap_kicked, false) && borrowed &&
+	    reaps++ % REAPS_PER_KICK == 0)
 		ttm_pfnmap_kick();
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
 			   msecs_to_jiffies(REAP_PERIOD));
@@ -757,5 +805,4 @@ void ttm_pfnmap_lifetime_fini(void)
 		cancel_work_sync(per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
 	cancel_delayed_work_sync(&ttm_pfnmap_reaper);
 	rhashtable_destroy(&ttm_pfnmap_sets);
-	rcu_barrier();
 }

@@ -14,10 +14,14 @@
 
 #include "ttm_pfnmap_internal.h"
 
-/* Does nobody but TTM and us use this page for anything? */
+/*
+ * Does nobody but TTM, its driver and us use this page for anything? (A driver
+ * may point page->mapping at its own address space while the BO has the page;
+ * amdgpu does.)
+ */
 static bool ttm_pfnmap_page_plain(struct page *page)
 {
-	return !page->mapping && atomic_read(&page->_mapcount) == -1 &&
+	return atomic_read(&page->_mapcount) == -1 &&
 	       !PageLRU(page) && !PageSlab(page) && !PageHWPoison(page);
 }
 
@@ -49,19 +53,32 @@ static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr,
 	}
 }
 
-/* Undo the marks of a chunk that was verified. */
-static int ttm_pfnmap_clear_marks(struct page *head, unsigned int order,
-				  bool reserve)
+/* Verify every page of a chunk, then undo its marks. */
+static int ttm_pfnmap_unmark(struct page *head, unsigned int order,
+			     bool reserved)
 {
 	unsigned long i, nr = 1UL << order;
+	bool held = false;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) < 1 || page->mapping ||
+		    !!PageReserved(page) != reserved ||
+		    !ttm_pfnmap_page_plain(page))
+			return -EUCLEAN;
+		held |= page_ref_count(page) > 1;
+	}
+	if (held)
+		return -EBUSY;
 
 	for (i = 0; i < nr; i++) {
 		/* To 0 from 1 alone, so that no racing reference is lost. */
 		if (i && !page_ref_freeze(head + i, 1)) {
-			ttm_pfnmap_set_marks(head, i, reserve);
+			ttm_pfnmap_set_marks(head, i, reserved);
 			return -EBUSY;
 		}
-		if (reserve)
+		if (reserved)
 			ClearPageReserved(head + i);
 	}
 	return 0;
@@ -97,27 +114,19 @@ int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
  *
- * Verifies every page before the first one is changed. Nobody takes a reference
+ * Verifies every page before the first one is changed. Nobody keeps a reference
  * to a reserved page, so a page that does not look as it was left was used by
  * somebody whom the mode knows nothing of, and must never reach the page
- * allocator.
+ * allocator. (Those who look through all of memory, to take a block offline for
+ * example, may have one for a moment.)
  *
  * Context: Any. The chunk is drained: nobody else can hold a PFN of it.
- * Return: 0, or -EUCLEAN if the chunk must be leaked, or -EBUSY if a reference
- * was taken just now.
+ * Return: 0, -EBUSY if a page has a reference too many, or -EUCLEAN if a page
+ * is not as it was left.
  */
 int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = head + i;
-
-		if (page_ref_count(page) != 1 || !PageReserved(page) ||
-		    !ttm_pfnmap_page_plain(page))
-			return -EUCLEAN;
-	}
-	return ttm_pfnmap_clear_marks(head, order, true);
+	return ttm_pfnmap_unmark(head, order, true);
 }
 
 /**
@@ -155,18 +164,7 @@ int ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
  */
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-	bool held = false;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = head + i;
-
-		if (page_ref_count(page) < 1 || PageReserved(page) ||
-		    !ttm_pfnmap_page_plain(page))
-			return -EUCLEAN;
-		held |= page_ref_count(page) > 1;
-	}
-	return held ? -EBUSY : ttm_pfnmap_clear_marks(head, order, false);
+	return ttm_pfnmap_unmark(head, order, false);
 }
 
 #if TTM_PFNMAP_NAIVE

@@ -43,6 +43,7 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_prime.h>
 #include <drm/ttm/ttm_pfnmap.h>
+#include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_range_manager.h>
 
 #include "vttm_compat.h"
@@ -278,6 +279,35 @@ static void vttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 	kfree(tt);
 }
 
+/*
+ * While a BO has pages, their mapping is the device's address space: amdgpu does
+ * that, and the PFNMAP mode has to live with it.
+ */
+static void vttm_tt_set_mapping(struct ttm_device *bdev, struct ttm_tt *tt,
+				struct address_space *mapping)
+{
+	if (bdev->pool.use_dma_alloc)
+		return;
+	for (unsigned long i = 0; i < tt->num_pages; i++)
+		tt->pages[i]->mapping = mapping;
+}
+
+static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
+			    struct ttm_operation_ctx *ctx)
+{
+	int ret = ttm_pool_alloc(&bdev->pool, tt, ctx);
+
+	if (!ret)
+		vttm_tt_set_mapping(bdev, tt, bdev->dev_mapping);
+	return ret;
+}
+
+static void vttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	vttm_tt_set_mapping(bdev, tt, NULL);
+	ttm_pool_free(&bdev->pool, tt);
+}
+
 static bool vttm_eviction_valuable(struct ttm_buffer_object *tbo,
 				   const struct ttm_place *place)
 {
@@ -361,6 +391,8 @@ static int vttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offse
 /* Not const: up to 6.2 ttm_device_init() does not take a const one. */
 static struct ttm_device_funcs vttm_ttm_funcs = {
 	.ttm_tt_create = vttm_tt_create,
+	.ttm_tt_populate = vttm_tt_populate,
+	.ttm_tt_unpopulate = vttm_tt_unpopulate,
 	.ttm_tt_destroy = vttm_tt_destroy,
 	.eviction_valuable = vttm_eviction_valuable,
 	.evict_flags = vttm_evict_flags,
@@ -1112,6 +1144,75 @@ static int vttm_ioctl_info(struct drm_device *drm, void *data,
 	return ret;
 }
 
+/* What a driver's evict_flags may ask for: the contents are not needed. */
+static int vttm_bo_purge(struct ttm_buffer_object *tbo)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_placement nowhere = {};
+	int ret = ttm_bo_reserve(tbo, true, false, NULL);
+
+	if (ret)
+		return ret;
+	ret = tbo->pin_count ? -EBUSY : ttm_bo_validate(tbo, &nowhere, &ctx);
+	/* From 6.3 on it has no resource now, and a fault wants one. */
+	if (!ret)
+		ret = vttm_bo_place(tbo, &vttm_place_system);
+	ttm_bo_unreserve(tbo);
+	return ret;
+}
+
+static int vttm_ioctl_purge(struct drm_device *drm, void *data,
+			    struct drm_file *file)
+{
+	struct drm_vttm_purge *args = data;
+	struct drm_gem_object *obj;
+	int idx, ret = -ENODEV;
+
+	if (args->pad)
+		return -EINVAL;
+	obj = drm_gem_object_lookup(file, args->handle);
+	if (!obj)
+		return -ENOENT;
+	if (drm_dev_enter(drm, &idx)) {
+		ret = vttm_bo_purge(drm_gem_ttm_of_gem(obj));
+		drm_dev_exit(idx);
+	}
+	drm_gem_object_put(obj);
+	return ret;
+}
+
+/* Is the kernel's own mapping of a page anything but write-back? */
+static bool vttm_page_uncached(struct page *page)
+{
+#ifdef CONFIG_X86
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
+
+	return pte && pte_val(*pte) & (_PAGE_PWT | _PAGE_PCD);
+#else
+	return false;
+#endif
+}
+
+static int vttm_ioctl_pfn(struct drm_device *drm, void *data,
+			  struct drm_file *file)
+{
+	struct drm_vttm_pfn *args = data;
+	struct page *page;
+
+	if (args->count || args->flags)
+		return -EINVAL;
+	page = pfn_valid(args->pfn) ? pfn_to_page(args->pfn) : NULL;
+	if (!page)
+		return -ENXIO;
+	args->count = page_count(page);
+	if (PageReserved(page))
+		args->flags |= VTTM_PAGE_RESERVED;
+	if (vttm_page_uncached(page))
+		args->flags |= VTTM_PAGE_UNCACHED;
+	return 0;
+}
+
 static int vttm_ioctl_param(struct drm_device *drm, void *data,
 			    struct drm_file *file)
 {
@@ -1170,6 +1271,8 @@ static const struct drm_ioctl_desc vttm_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(VTTM_INFO, vttm_ioctl_info, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VTTM_PARAM, vttm_ioctl_param, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VTTM_CTL, vttm_ioctl_ctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VTTM_PURGE, vttm_ioctl_purge, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VTTM_PFN, vttm_ioctl_pfn, DRM_ROOT_ONLY),
 };
 
 /* The device. */
