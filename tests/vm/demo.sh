@@ -13,7 +13,7 @@ walk() {
 	local kernel=$1 flavour=$2
 	FILES=tools/demo_walk "$VM_DIR/initramfs.sh" "$kernel" "demo-$flavour" "$flavour" drm_ttm_helper kvm-amd
 	VM_ARGS=demo_walk VM_SECONDS=240 "$VM_DIR/run-vm.sh" "$kernel" "demo-$flavour" walk.sh
-	[ "$(value "$BUILD/$kernel/vm/demo-$flavour.out" done)" = 1 ] ||
+	[ "$(value "$BUILD/$kernel/vm/demo-$flavour.out" "done")" = 1 ] ||
 		die "the demo's program stopped early on $kernel with the $flavour ttm.ko" \
 			"its output: $BUILD/$kernel/vm/demo-$flavour.out"
 }

@@ -8,9 +8,9 @@
 . "$(dirname "$0")/lib.sh"
 
 "$VM_DIR/kernels.sh" 6.12
-cd "$REPO"
+cd "$REPO" || exit
 files=("$@")
 [ $# -gt 0 ] || mapfile -t files < <(find drivers tests -name '*.c' | sort)
-IN_LAYER=check IN_WRITE=1 IN_CACHE=1 "$VM_DIR/in-root.sh" env -C /src clang-format -i \
-	"-style=file:/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock/.clang-format" "${files[@]}"
+IN_LAYER=check IN_WRITE=1 IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/style-inside.sh format \
+	"/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock" "${files[@]}"
 say "formatted ${#files[@]} files"

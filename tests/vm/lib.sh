@@ -4,6 +4,8 @@
 # What every script of the rig shares: places, messages, steps, locks.
 
 set -euo pipefail
+# What make was told is not meant for the kernel's make.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 # A script must not outlive the one that called it, not even when that one is
 # killed the hard way: otherwise a killed make would leave QEMU running.
@@ -82,7 +84,7 @@ lock() {
 	mkdir -p "$(dirname "$1")" || die "cannot make $(dirname "$1")"
 	exec 9>"$1" || die "cannot write $1"
 	if ! flock -n 9; then
-		say "  ....   waiting for another make to finish with ${1%.lock}"
+		say "  ....   waiting for another process that makes ${1%.lock}"
 		flock 9
 	fi
 }

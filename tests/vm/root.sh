@@ -30,6 +30,7 @@ remove_trees() {
 
 make_base() {
 	mmdebstrap --mode=root --variant=minbase \
+		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' \

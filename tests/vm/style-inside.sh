@@ -3,6 +3,7 @@
 #
 # The part of style.sh that runs inside the root tree:
 #	style-inside.sh sources STOCK	checkers that read files
+#	style-inside.sh format STOCK FILE...	let clang-format change files
 #	style-inside.sh builds KERNEL RELEASE	sparse and the compiler with W=1
 set -euo pipefail
 
@@ -22,8 +23,26 @@ judge() {
 # A folder may not exist.
 sources_in() { { find "$@" -name '*.[ch]' 2>/dev/null || true; } | sort; }
 
+# The kernel's own configuration, but columns made by hand stay columns.
+clang_format_style() {
+	sed -e 's/^AlignConsecutiveMacros: false/AlignConsecutiveMacros: true/' \
+		-e 's/^AlignTrailingComments: false/AlignTrailingComments: true/' \
+		-e 's/^AlignEscapedNewlines: .*/AlignEscapedNewlines: DontAlign/' \
+		"$1/.clang-format" >/tmp/clang-format
+	echo -style=file:/tmp/clang-format
+}
+
+format() {
+	local style
+	style=$(clang_format_style "$1")
+	shift
+	cd /src
+	clang-format -i "$style" "$@"
+}
+
 sources() {
-	local stock=$1 file format=$1/.clang-format kernel_code
+	local stock=$1 file format kernel_code
+	format=$(clang_format_style "$stock")
 	cd /src
 	kernel_code=$(sources_in drivers include tests/kmod)
 	# OPEN_ENDED_LINE is what clang-format does, and a uAPI header has no BIT().
@@ -34,7 +53,7 @@ sources() {
 		judge "kernel-doc-$file" perl "$stock/scripts/kernel-doc" -none -Werror "$file"
 	done
 	for file in $(sources_in drivers tests | grep '\.c$'); do
-		judge "clang-format-$file" clang-format --dry-run -Werror "-style=file:$format" "$file"
+		judge "clang-format-$file" clang-format --dry-run -Werror "$format" "$file"
 	done
 	for file in $(grep -rlE '^#!/bin/(ba)?sh|^# shellcheck shell=' --exclude-dir=.git --exclude-dir=build . | sort) \
 		tests/vm/guest/init; do

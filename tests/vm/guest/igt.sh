@@ -37,6 +37,12 @@ for module in drm ttm drm_ttm_helper kvm kvm-amd; do
 	load $module || exit 1
 done
 load vttm twin=1 || exit 1
+# Without it the tests would skip, and that would look harmless.
+if [ "$(policy)" = stock ]; then
+	echo "FAIL opted-in vttm is not in the mode: $(dmesg | grep pfnmap | tail -n 1)"
+else
+	echo "PASS opted-in"
+fi
 # A block device, for O_DIRECT.
 load brd rd_nr=1 rd_size=65536
 

@@ -13,9 +13,8 @@ load() {
 
 # The policy of this boot, part of every result's name.
 policy() {
-	active=/sys/module/ttm/parameters/pfnmap_active
-	[ ! -s $active ] || awk 'NF { print $NF; exit }' $active
-	[ -s $active ] || echo stock
+	word=$(awk 'NF { print $NF; exit }' /sys/module/ttm/parameters/pfnmap_active 2>/dev/null)
+	echo "${word:-stock}"
 }
 
 # announce TEXT / announce_end: what a stock twin makes the kernel print between

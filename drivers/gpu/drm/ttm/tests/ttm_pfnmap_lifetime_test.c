@@ -460,6 +460,34 @@ static struct test_bo *bo_new_quarantined(struct kunit *test,
 	return buf;
 }
 
+/* The quarantine chains a set's chunks by the first page's lru; it has one. */
+static struct ttm_pfnmap_set *set_of_chunk(struct page *head)
+{
+	return container_of(head->lru.next, struct ttm_pfnmap_set, chunks);
+}
+
+static void one_link_for_all_faults(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 4);
+	struct ttm_pfnmap_set *set;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+		fork_to(buf, space);
+	}
+	vm_create(test, space);
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 4);
+	set = set_of_chunk(buf->tt.pages[0]);
+	KUNIT_ASSERT_PTR_EQ(test, set->dev, dev);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&set->links), 1);
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 4));
+}
+
 static void quarantine_keeps_until_drained(struct kunit *test)
 {
 	struct ttm_pfnmap_dev *dev = the_dev(test);
@@ -752,6 +780,7 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE(retire_unexposed),
 	KUNIT_CASE(retire_drained),
 	KUNIT_CASE(expose_and_retire_again),
+	KUNIT_CASE(one_link_for_all_faults),
 	KUNIT_CASE(quarantine_keeps_until_drained),
 	KUNIT_CASE(quarantine_outlives_the_process),
 	KUNIT_CASE(quarantine_drains_set_by_set),
