@@ -80,7 +80,7 @@ struct report {
 	unsigned long bad_pages, negative, warnings, lost;
 	/* Long-lived holder: */
 	struct kvm_hold_state mapped, freed, filled, poked;
-	bool reused; /* the held page is in a BO of another */
+	bool reused;	 /* the held page is in a BO of another */
 	int count_after; /* of that BO's page, the holder being gone */
 	unsigned long stranger_bytes;
 };
@@ -434,7 +434,7 @@ static void free_bo(struct kvm_bo *bo)
 
 enum holder_kind {
 	HOLDER_STAYS,
-	HOLDER_EXITS, /* as soon as the BO is freed, the holder does not */
+	HOLDER_EXITS,  /* as soon as the BO is freed, the holder does not */
 	HOLDER_FORKED, /* a child, which has the BO by fork alone */
 };
 

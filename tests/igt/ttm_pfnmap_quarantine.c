@@ -46,16 +46,16 @@
 #include "kvm_bo.h"
 #include "vmm.h"
 
-#define BOUND_PARAMETER	"/sys/module/ttm/parameters/pfnmap_quarantine_mb"
-#define NO_BOUND	1000000
-#define BOUND_MB	8
-#define CHURN		40	/* BOs of 1 MiB, one after another */
-#define BO_SIZE		KVM_BO_MIB(1)
-#define BO_PAGES	(BO_SIZE / KVM_GUEST_PAGE)
+#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
+#define NO_BOUND 1000000
+#define BOUND_MB 8
+#define CHURN 40 /* BOs of 1 MiB, one after another */
+#define BO_SIZE KVM_BO_MIB(1)
+#define BO_PAGES (BO_SIZE / KVM_GUEST_PAGE)
 
 struct report {
-	uint64_t quarantined;	/* most pages at any time */
-	uint64_t reserved;	/* BOs whose pages were reserved */
+	uint64_t quarantined; /* most pages at any time */
+	uint64_t reserved;    /* BOs whose pages were reserved */
 };
 
 static unsigned int old_bound;
@@ -132,8 +132,7 @@ static void churn(struct report *report)
 /* In a process of its own, which is what the quarantine is charged to. */
 static void churn_in_child(struct report *report)
 {
-	igt_fork(vmm, 1)
-		churn(report);
+	igt_fork(vmm, 1) churn(report);
 	igt_waitchildren();
 	igt_info("%lu of %d BOs reserved, at most %lu pages in quarantine\n",
 		 (unsigned long)report->reserved, CHURN,
@@ -202,7 +201,8 @@ static void serve_in_children(struct report *report)
 	int sock[2];
 
 	igt_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock), 0);
-	igt_fork(child, 2) {
+	igt_fork(child, 2)
+	{
 		close(sock[!child]);
 		if (child)
 			vmm_of_server(sock[1]);
@@ -230,7 +230,7 @@ static int mm_structs(void)
 	return active;
 }
 
-#define FORKS	400
+#define FORKS 400
 
 static void fork_much(void)
 {
@@ -247,8 +247,8 @@ static void fork_much(void)
 			_exit(map[0] != 1);
 		igt_assert(pid > 0 && waitpid(pid, NULL, 0) == pid);
 	}
-	igt_info("%d address spaces before %d forks, %d after\n", before,
-		 FORKS, mm_structs());
+	igt_info("%d address spaces before %d forks, %d after\n", before, FORKS,
+		 mm_structs());
 	igt_assert_lt(mm_structs(), before + FORKS / 4);
 }
 
@@ -315,8 +315,7 @@ static void check_caching(struct frames *frames, uint32_t flags)
 {
 	int fd = vttm_open(VTTM_MODE);
 
-	igt_fork(vmm, 1)
-		use_uncached(frames, flags);
+	igt_fork(vmm, 1) use_uncached(frames, flags);
 	igt_waitchildren();
 	vttm_wait_quarantine_empty(5);
 	for (uint32_t i = 0; i < BO_PAGES; i++)
@@ -332,7 +331,8 @@ igt_main
 	struct frames *frames = NULL;
 	struct report *report = NULL;
 
-	igt_fixture {
+	igt_fixture
+	{
 		kvm_bo_require(VTTM_MODE);
 		old_bound = bound_get();
 		igt_require_f(policy_is("reserved"),
@@ -345,7 +345,8 @@ igt_main
 	}
 
 	igt_describe("The twin: every BO that a guest saw stays in quarantine");
-	igt_subtest("i5-churn-without-bound") {
+	igt_subtest("i5-churn-without-bound")
+	{
 		memset(report, 0, sizeof(*report));
 		bound_set(NO_BOUND);
 		churn_in_child(report);
@@ -353,8 +354,10 @@ igt_main
 		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
 	}
 
-	igt_describe("At the bound new BOs are counted, and go back when freed");
-	igt_subtest("i5-churn-with-bound") {
+	igt_describe(
+		"At the bound new BOs are counted, and go back when freed");
+	igt_subtest("i5-churn-with-bound")
+	{
 		memset(report, 0, sizeof(*report));
 		bound_set(BOUND_MB);
 		churn_in_child(report);
@@ -363,11 +366,11 @@ igt_main
 	}
 
 	igt_describe("Two VMMs at once stay within the one bound");
-	igt_subtest("i5-bound-is-for-all") {
+	igt_subtest("i5-bound-is-for-all")
+	{
 		memset(report, 0, 2 * sizeof(*report));
 		bound_set(BOUND_MB);
-		igt_fork(vmm, 2)
-			churn(&report[vmm]);
+		igt_fork(vmm, 2) churn(&report[vmm]);
 		igt_waitchildren();
 		vttm_wait_quarantine_empty(5);
 		/* Each may have one more on its way when it is reached. */
@@ -376,8 +379,10 @@ igt_main
 					   (BOUND_MB + 1) * BO_PAGES);
 	}
 
-	igt_describe("One process allocates and touches the BOs, another is the VMM");
-	igt_subtest("i5-bound-with-a-render-server") {
+	igt_describe(
+		"One process allocates and touches the BOs, another is the VMM");
+	igt_subtest("i5-bound-with-a-render-server")
+	{
 		memset(report, 0, sizeof(*report));
 		bound_set(NO_BOUND);
 		serve_in_children(report);
@@ -389,34 +394,37 @@ igt_main
 		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
 	}
 
-	igt_describe("The address spaces of children that are gone are not kept");
-	igt_subtest("i3-forks-pin-no-memory") {
+	igt_describe(
+		"The address spaces of children that are gone are not kept");
+	igt_subtest("i3-forks-pin-no-memory")
+	{
 		bound_set(NO_BOUND);
-		igt_fork(parent, 1)
-			fork_much();
+		igt_fork(parent, 1) fork_much();
 		igt_waitchildren();
 	}
 
-	igt_describe("Pages of a BO whose contents are dropped are kept from others");
-	igt_subtest("i4-purge-with-a-guest") {
+	igt_describe(
+		"Pages of a BO whose contents are dropped are kept from others");
+	igt_subtest("i4-purge-with-a-guest")
+	{
 		bound_set(NO_BOUND);
-		igt_fork(vmm, 1)
-			purge();
+		igt_fork(vmm, 1) purge();
 		igt_waitchildren();
 		vttm_wait_quarantine_empty(5);
 	}
 
 	igt_describe("Pages that were in quarantine are write-back when free");
-	igt_subtest("i8-caching-is-restored-wc") {
+	igt_subtest("i8-caching-is-restored-wc")
+	{
 		bound_set(NO_BOUND);
 		check_caching(frames, VTTM_BO_WC);
 	}
 	igt_describe("Pages that were in quarantine are write-back when free");
-	igt_subtest("i8-caching-is-restored-uc") {
+	igt_subtest("i8-caching-is-restored-uc")
+	{
 		bound_set(NO_BOUND);
 		check_caching(frames, VTTM_BO_UC);
 	}
 
-	igt_fixture
-		bound_set(old_bound);
+	igt_fixture bound_set(old_bound);
 }

@@ -11,11 +11,11 @@
 #include "igt.h"
 #include "vmm.h"
 
-#define MSG_WORKS	'w'
-#define MSG_REFUSED	'r'
-#define MSG_QUIT	'q'
+#define MSG_WORKS 'w'
+#define MSG_REFUSED 'r'
+#define MSG_QUIT 'q'
 
-#define SEED		0x600dcafe
+#define SEED 0x600dcafe
 
 /* One byte and, if @fd is not -1, that descriptor. */
 void vmm_send(int sock, char msg, int fd)

@@ -16,7 +16,7 @@
 #include "igt.h"
 #include "vttm.h"
 
-#define DRIVER_SYSFS	"/sys/bus/platform/drivers/vttm"
+#define DRIVER_SYSFS "/sys/bus/platform/drivers/vttm"
 
 int vttm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -76,7 +76,8 @@ int vttm_open(enum vttm_kind kind)
 {
 	int fd = __vttm_open(kind);
 
-	igt_require_f(fd >= 0, "no vttm device in %s form; is vttm.ko loaded?\n",
+	igt_require_f(fd >= 0,
+		      "no vttm device in %s form; is vttm.ko loaded?\n",
 		      vttm_kind_name(kind));
 	return fd;
 }

@@ -78,7 +78,7 @@ const struct ttm_pfnmap_policy ttm_pfnmap_naive = {
 	.name = "naive",
 	.mark = ttm_pfnmap_naive_mark,
 	.unmark = ttm_pfnmap_naive_unmark,
-	.mm_drained = ttm_pfnmap_counted_mm_drained,	/* asks nobody */
+	.mm_drained = ttm_pfnmap_counted_mm_drained, /* asks nobody */
 };
 #endif
 
@@ -161,10 +161,12 @@ static const struct kernel_param_ops ttm_pfnmap_names_ops = {
 	.get = ttm_pfnmap_names_get,
 };
 module_param_cb(pfnmap, &ttm_pfnmap_names_ops, NULL, 0444);
-MODULE_PARM_DESC(pfnmap, "Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
+MODULE_PARM_DESC(
+	pfnmap,
+	"Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
 
 enum ttm_pfnmap_choice {
-	TTM_PFNMAP_AUTO,	/* reserved where it is sound, else counted */
+	TTM_PFNMAP_AUTO, /* reserved where it is sound, else counted */
 	TTM_PFNMAP_RESERVED,
 	TTM_PFNMAP_COUNTED,
 #if TTM_PFNMAP_NAIVE
@@ -173,7 +175,9 @@ enum ttm_pfnmap_choice {
 };
 
 static const char *const ttm_pfnmap_choices[] = {
-	"auto", "reserved", "counted",
+	"auto",
+	"reserved",
+	"counted",
 #if TTM_PFNMAP_NAIVE
 	"naive",
 #endif
@@ -182,7 +186,8 @@ static enum ttm_pfnmap_choice ttm_pfnmap_choice;
 
 static int ttm_pfnmap_choice_set(const char *val, const struct kernel_param *kp)
 {
-	int choice = val ? sysfs_match_string(ttm_pfnmap_choices, val) : -EINVAL;
+	int choice = val ? sysfs_match_string(ttm_pfnmap_choices, val) :
+			   -EINVAL;
 
 	if (choice < 0) {
 		pr_err("pfnmap_policy= takes auto, reserved or counted\n");
@@ -203,7 +208,9 @@ static const struct kernel_param_ops ttm_pfnmap_choice_ops = {
 	.get = ttm_pfnmap_choice_get,
 };
 module_param_cb(pfnmap_policy, &ttm_pfnmap_choice_ops, NULL, 0444);
-MODULE_PARM_DESC(pfnmap_policy, "How pages are marked: reserved, counted, or auto (default): reserved where it is sound, else counted");
+MODULE_PARM_DESC(
+	pfnmap_policy,
+	"How pages are marked: reserved, counted, or auto (default): reserved where it is sound, else counted");
 
 static int ttm_pfnmap_active_set(const char *val, const struct kernel_param *kp)
 {
@@ -231,7 +238,9 @@ static const struct kernel_param_ops ttm_pfnmap_active_ops = {
 	.get = ttm_pfnmap_active_get,
 };
 module_param_cb(pfnmap_active, &ttm_pfnmap_active_ops, NULL, 0444);
-MODULE_PARM_DESC(pfnmap_active, "Read only: the devices that run the mode, and each one's policy");
+MODULE_PARM_DESC(
+	pfnmap_active,
+	"Read only: the devices that run the mode, and each one's policy");
 
 /* ---- Devices ----------------------------------------------------------- */
 
@@ -651,8 +660,9 @@ bool ttm_pfnmap_dev_accepts(struct ttm_pfnmap_dev *dev,
 
 	switch (atomic_cmpxchg(&dev->state, TTM_PFNMAP_IDLE, TTM_PFNMAP_OFF)) {
 	case TTM_PFNMAP_ACTIVE:
-		pr_warn_ratelimited("%s: a mapping whose vm_ops bypass TTM's, or have pfn_mkwrite, is refused\n",
-				    dev->name);
+		pr_warn_ratelimited(
+			"%s: a mapping whose vm_ops bypass TTM's, or have pfn_mkwrite, is refused\n",
+			dev->name);
 		return false;
 	case TTM_PFNMAP_IDLE:
 		pr_warn("%s: no longer opted in: its vm_ops bypass TTM's, or have pfn_mkwrite\n",

@@ -43,7 +43,9 @@
 
 static unsigned long ttm_pfnmap_quarantine_mb = 256;
 module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
-MODULE_PARM_DESC(pfnmap_quarantine_mb, "MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
+MODULE_PARM_DESC(
+	pfnmap_quarantine_mb,
+	"MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
 
 /* Pages in quarantine under policies that are bounded, of all devices. */
 static atomic_long_t ttm_pfnmap_bounded_pages;
@@ -384,8 +386,9 @@ static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 		order = ttm_pfnmap_chunk_order(tt, i);
 		if (order < 0 || policy->mark(tt->pages[i], order)) {
 			ttm_pfnmap_unmark_until(set, policy, i);
-			pr_warn_once("%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
-				     set->dev->name);
+			pr_warn_once(
+				"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
+				set->dev->name);
 			return -EUCLEAN;
 		}
 		ttm_pfnmap_count_marked(set->dev, order, 1);
@@ -412,8 +415,7 @@ int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 	struct ttm_pfnmap_set *set;
 
 	/* Pages of somebody else's are not ours to mark. */
-	if (!ttm_pfnmap_dev_marks(dev) ||
-	    tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+	if (!ttm_pfnmap_dev_marks(dev) || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
 		return 0;
 	if (ttm_pfnmap_set_find(tt))
 		return 0;
@@ -459,8 +461,9 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	if (!ttm_pfnmap_dev_accepts(dev, vma->vm_ops))
 		return VM_FAULT_SIGBUS;
 	if (!ttm_pfnmap_vma_fits(vma)) {
-		pr_warn_once("%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
-			     dev->name, (unsigned long)vma->vm_flags);
+		pr_warn_once(
+			"%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
+			dev->name, (unsigned long)vma->vm_flags);
 		return VM_FAULT_SIGBUS;
 	}
 
@@ -590,8 +593,9 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
 		} else {
-			pr_warn_once("%s: %ld pages at PFN %lx do not look as they were left; they are never used again\n",
-				     dev->name, nr, page_to_pfn(head));
+			pr_warn_once(
+				"%s: %ld pages at PFN %lx do not look as they were left; they are never used again\n",
+				dev->name, nr, page_to_pfn(head));
 			atomic_long_add(nr, &dev->pages_leaked);
 		}
 	}
@@ -631,8 +635,8 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	}
 
 	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
-	if (drained && ttm_pfnmap_unmark_until(set, set->policy,
-					       tt->num_pages)) {
+	if (drained &&
+	    ttm_pfnmap_unmark_until(set, set->policy, tt->num_pages)) {
 		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
 		atomic_long_dec(&set->dev->sets_exposed);
 		set->policy = NULL;

@@ -21,8 +21,8 @@
  */
 static bool ttm_pfnmap_page_plain(struct page *page)
 {
-	return atomic_read(&page->_mapcount) == -1 &&
-	       !PageLRU(page) && !PageSlab(page) && !PageHWPoison(page);
+	return atomic_read(&page->_mapcount) == -1 && !PageLRU(page) &&
+	       !PageSlab(page) && !PageHWPoison(page);
 }
 
 /* Is a chunk as the page allocator left it? */

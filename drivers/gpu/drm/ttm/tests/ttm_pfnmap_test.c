@@ -312,7 +312,7 @@ struct ops_case {
 	bool fits;
 };
 
-#define TTM_OPS                                           \
+#define TTM_OPS \
 	.open = ttm_bo_vm_open, .close = ttm_bo_vm_close, \
 	.fault = ttm_bo_vm_fault
 
