@@ -255,6 +255,10 @@ struct ttm_pfnmap_dev *ttm_pfnmap_dev_find(const struct ttm_device *bdev)
 {
 	struct ttm_pfnmap_dev *dev, *found = NULL;
 
+	/* Entries that outlive their device have none. */
+	if (!bdev)
+		return NULL;
+
 	rcu_read_lock();
 	list_for_each_entry_rcu(dev, &ttm_pfnmap_devices, link) {
 		if (READ_ONCE(dev->bdev) == bdev) {
