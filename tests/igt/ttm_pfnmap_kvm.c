@@ -78,9 +78,9 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define SEED_HOST	0x11223344
-#define SEED_GUEST	0x55667788
-#define SEED_HOST_2	0x99aabbcc
+#define SEED_HOST 0x11223344
+#define SEED_GUEST 0x55667788
+#define SEED_HOST_2 0x99aabbcc
 
 struct touch {
 	enum kvm_guest_mode mode;
@@ -182,8 +182,8 @@ static void read_only_slot(struct kvm_bo *bo, const void *arg)
 		write.seed = SEED_GUEST;
 		kvm_guest_run(guest, &write, &result);
 		igt_assert_f(!result.err && !result.done &&
-			     result.exit_reason == KVM_EXIT_MMIO &&
-			     result.detail == KVM_GUEST_GPA,
+				     result.exit_reason == KVM_EXIT_MMIO &&
+				     result.detail == KVM_GUEST_GPA,
 			     "%s\n", kvm_guest_result_str(&result));
 		kvm_host_verify(bo->map, &job);
 	}
@@ -277,8 +277,8 @@ static void control(enum kvm_guest_mode mode)
 	job.op = KVM_OP_READ;
 	kvm_guest_run(guest, &job, &result);
 	igt_assert_f(result.finished && result.mismatch &&
-		     result.bad_page == 5 && result.bad_word == 7 &&
-		     result.bad_value == map[5 * KVM_GUEST_WORDS + 7],
+			     result.bad_page == 5 && result.bad_word == 7 &&
+			     result.bad_value == map[5 * KVM_GUEST_WORDS + 7],
 		     "%s\n", kvm_guest_result_str(&result));
 	munmap(map, size);
 	kvm_guest_destroy(guest);
@@ -297,14 +297,10 @@ static const struct {
 	const char *name;
 	size_t size;
 } sizes[] = {
-	{ "4k", KVM_BO_KIB(4) },
-	{ "8k", KVM_BO_KIB(8) },
-	{ "12k", KVM_BO_KIB(12) },
-	{ "1020k", KVM_BO_KIB(1020) },
-	{ "2052k", KVM_BO_KIB(2052) },
-	{ "4m", KVM_BO_MIB(4) },
-	{ "7188k", KVM_BO_KIB(7188) },
-	{ "64m", KVM_BO_MIB(64) },
+	{ "4k", KVM_BO_KIB(4) },       { "8k", KVM_BO_KIB(8) },
+	{ "12k", KVM_BO_KIB(12) },     { "1020k", KVM_BO_KIB(1020) },
+	{ "2052k", KVM_BO_KIB(2052) }, { "4m", KVM_BO_MIB(4) },
+	{ "7188k", KVM_BO_KIB(7188) }, { "64m", KVM_BO_MIB(64) },
 };
 
 static const struct {
@@ -340,17 +336,14 @@ static void touch_subtest(enum vttm_kind kind, unsigned int caching,
 	igt_subtest_f("%s-touch-%s-%s-%s-%s", vttm_kind_name(kind),
 		      cachings[caching].name, sizes[size].name,
 		      read_first ? "read-first" : "write-first",
-		      prefault ? "prefaulted" : "cold")
-		kvm_bo_run(kind, &test);
+		      prefault ? "prefaulted" : "cold") kvm_bo_run(kind, &test);
 }
 
 static void touch_subtests(enum vttm_kind kind)
 {
 	for_each_index(caching, cachings)
-		for_each_index(size, sizes)
-			for (int i = 0; i < 4; i++)
-				touch_subtest(kind, caching, size, i & 1,
-					      i & 2);
+		for_each_index(size, sizes) for (int i = 0; i < 4; i++)
+			touch_subtest(kind, caching, size, i & 1, i & 2);
 }
 
 static void cpu_mode_subtests(enum vttm_kind kind)
@@ -362,12 +355,12 @@ static void cpu_mode_subtests(enum vttm_kind kind)
 		.size = KVM_BO_MIB(2),
 	};
 
-	for_each_index(i, cpu_modes) {
+	for_each_index(i, cpu_modes)
+	{
 		touch.mode = cpu_modes[i].mode;
 		igt_describe("The same in another mode of the guest's CPU.");
 		igt_subtest_f("%s-cpu-mode-%s", vttm_kind_name(kind),
-			      cpu_modes[i].name)
-			kvm_bo_run(kind, &test);
+			      cpu_modes[i].name) kvm_bo_run(kind, &test);
 	}
 
 	touch.mode = KVM_GUEST_LONG64;
@@ -382,7 +375,8 @@ static void other_subtests(enum vttm_kind kind)
 	const char *name = vttm_kind_name(kind);
 	struct kvm_bo_test test = { .size = KVM_BO_MIB(2) };
 
-	for_each_index(i, cachings) {
+	for_each_index(i, cachings)
+	{
 		test.fn = count_is_one;
 		test.flags = cachings[i].flags;
 		igt_describe("KVM leaves the count of each page alone.");
@@ -393,26 +387,23 @@ static void other_subtests(enum vttm_kind kind)
 	test.flags = VTTM_BO_CACHED;
 	test.fn = read_only_slot;
 	igt_describe("A read-only memslot: reads work, a write exits.");
-	igt_subtest_f("%s-read-only-slot", name)
-		kvm_bo_run(kind, &test);
+	igt_subtest_f("%s-read-only-slot", name) kvm_bo_run(kind, &test);
 
 	test.fn = slot_over_a_hole;
 	igt_describe("A memslot with an unmapped page: -EFAULT there.");
-	igt_subtest_f("%s-slot-over-a-hole", name)
-		kvm_bo_run(kind, &test);
+	igt_subtest_f("%s-slot-over-a-hole", name) kvm_bo_run(kind, &test);
 
 	test.fn = slot_beyond_the_bo;
 	igt_describe("A memslot longer than the BO: -EFAULT behind its end.");
-	igt_subtest_f("%s-slot-beyond-the-bo", name)
-		kvm_bo_run(kind, &test);
+	igt_subtest_f("%s-slot-beyond-the-bo", name) kvm_bo_run(kind, &test);
 }
 
 igt_main
 {
-	igt_fixture
-		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
-	for_each_index(i, cpu_modes) {
+	for_each_index(i, cpu_modes)
+	{
 		igt_describe("The guest code works on anonymous memory.");
 		igt_subtest_f("control-%s", cpu_modes[i].name)
 			control(cpu_modes[i].mode);

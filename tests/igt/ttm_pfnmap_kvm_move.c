@@ -37,8 +37,8 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define SEED	0x20406080
-#define ROUNDS	5
+#define SEED 0x20406080
+#define ROUNDS 5
 
 /* The guest sees the old data and leaves new, which the host sees. */
 static bool guest_turn(struct kvm_bo *bo, struct kvm_guest *guest,
@@ -200,8 +200,7 @@ static void subtests(enum vttm_kind kind, const char *caching, uint32_t flags)
 
 	test.fn = swapout;
 	igt_describe("Swapped out several times under a VM.");
-	igt_subtest_f("%s-swapout-%s", name, caching)
-		kvm_bo_run(kind, &test);
+	igt_subtest_f("%s-swapout-%s", name, caching) kvm_bo_run(kind, &test);
 
 	test.fn = move;
 	test.flags = flags | VTTM_BO_VRAM;
@@ -215,7 +214,8 @@ static void unplug_subtests(enum vttm_kind kind)
 	static char device[2][64];
 	struct kvm_bo_test test = { .fn = unplug, .size = KVM_BO_MIB(2) };
 
-	igt_fixture {
+	igt_fixture
+	{
 		int fd = __vttm_open(kind);
 
 		if (fd >= 0) {
@@ -228,9 +228,9 @@ static void unplug_subtests(enum vttm_kind kind)
 		test.flags = cachings[i].flags;
 		igt_describe("The device is pulled under a VM.");
 		igt_subtest_f("%s-i8-unplug-%s", vttm_kind_name(kind),
-			      cachings[i].name)
-			kvm_bo_run(kind, &test);
-		igt_fixture {
+			      cachings[i].name) kvm_bo_run(kind, &test);
+		igt_fixture
+		{
 			if (device[kind][0])
 				replug_if_gone(kind, device[kind]);
 		}
@@ -245,8 +245,7 @@ igt_main
 		.flags = VTTM_BO_VRAM,
 	};
 
-	igt_fixture
-		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (int i = 0; i < 3; i++)

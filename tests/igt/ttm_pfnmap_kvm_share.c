@@ -40,10 +40,10 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define SEED		0x31415926
-#define GPA_B		(KVM_GUEST_GPA + KVM_BO_MIB(64))
-#define GPA_C		(KVM_GUEST_GPA + KVM_BO_MIB(128))
-#define GPA_D		(KVM_GUEST_GPA + KVM_BO_MIB(192))
+#define SEED 0x31415926
+#define GPA_B (KVM_GUEST_GPA + KVM_BO_MIB(64))
+#define GPA_C (KVM_GUEST_GPA + KVM_BO_MIB(128))
+#define GPA_D (KVM_GUEST_GPA + KVM_BO_MIB(192))
 
 static bool guest_at(struct kvm_bo *bo, struct kvm_guest *guest,
 		     enum kvm_guest_op op, uint32_t seed, uint64_t gpa)
@@ -156,8 +156,8 @@ static void two_processes(struct kvm_bo *bo, const void *arg)
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	if (guest_at(bo, guest, KVM_OP_WRITE, SEED, KVM_GUEST_GPA)) {
 		child_vmm(bo);
-		igt_assert(guest_at(bo, guest, KVM_OP_READ, ~SEED,
-				    KVM_GUEST_GPA));
+		igt_assert(
+			guest_at(bo, guest, KVM_OP_READ, ~SEED, KVM_GUEST_GPA));
 		kvm_bo_check_counts(bo);
 	}
 	kvm_guest_destroy(guest);
@@ -219,12 +219,12 @@ static const struct {
 	void (*fn)(struct kvm_bo *bo, const void *arg);
 	uint32_t flags;
 } tests[] = {
-	{ "several-slots", "Four memslots on one BO.",
-	  several_slots, VTTM_BO_CACHED },
+	{ "several-slots", "Four memslots on one BO.", several_slots,
+	  VTTM_BO_CACHED },
 	{ "slot-removed-and-added", "The memslot goes and comes elsewhere.",
 	  slot_removed, VTTM_BO_CACHED },
-	{ "two-vms", "Two VMs of one process on one BO.",
-	  two_vms, VTTM_BO_CACHED },
+	{ "two-vms", "Two VMs of one process on one BO.", two_vms,
+	  VTTM_BO_CACHED },
 	{ "two-vmm-processes", "Two processes, a VM each, on one BO.",
 	  two_processes, VTTM_BO_CACHED },
 	{ "dma-buf-slot-cached", "The dma-buf's mapping is the memslot.",
@@ -237,8 +237,7 @@ static const struct {
 
 igt_main
 {
-	igt_fixture
-		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
@@ -250,8 +249,7 @@ igt_main
 
 			igt_describe(tests[i].describe);
 			igt_subtest_f("%s-%s", vttm_kind_name(kind),
-				      tests[i].name)
-				kvm_bo_run(kind, &test);
+				      tests[i].name) kvm_bo_run(kind, &test);
 		}
 	}
 }

@@ -67,13 +67,13 @@
 #include "pageflags.h"
 #include "vmm.h"
 
-#define SEED		0x27182818
-#define SIZE		KVM_BO_MIB(1)
-#define PAGES		(SIZE / KVM_GUEST_PAGE)
-#define EMPTY_SECONDS	5
-#define SWAPOUTS	100
-#define RACES		80
-#define RACE_NSEC	300000
+#define SEED 0x27182818
+#define SIZE KVM_BO_MIB(1)
+#define PAGES (SIZE / KVM_GUEST_PAGE)
+#define EMPTY_SECONDS 5
+#define SWAPOUTS 100
+#define RACES 80
+#define RACE_NSEC 300000
 
 static uint64_t quarantined(void)
 {
@@ -468,7 +468,7 @@ struct swapper {
 	struct kvm_guest *guest;
 	atomic_bool stop, stopped;
 	struct kvm_guest_result result;
-	uint32_t seed;		/* of what is in the BO */
+	uint32_t seed; /* of what is in the BO */
 	unsigned int passes;
 };
 
@@ -547,7 +547,7 @@ static void swapout_under_guest(struct kvm_bo *bo, const void *arg)
 static const struct {
 	const char *name, *describe;
 	void (*fn)(struct kvm_bo *bo, const void *arg);
-	bool bo;		/* no: a VMM process has it */
+	bool bo; /* no: a VMM process has it */
 	uint32_t flags;
 	const void *arg;
 } tests[] = {
@@ -579,8 +579,7 @@ static const struct {
 
 igt_main
 {
-	igt_fixture
-		igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
@@ -593,8 +592,7 @@ igt_main
 
 			igt_describe(tests[i].describe);
 			igt_subtest_f("%s-%s", vttm_kind_name(kind),
-				      tests[i].name)
-				kvm_bo_run(kind, &test);
+				      tests[i].name) kvm_bo_run(kind, &test);
 		}
 	}
 }

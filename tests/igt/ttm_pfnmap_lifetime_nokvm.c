@@ -34,13 +34,13 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define SIZE		KVM_BO_MIB(1)
-#define PAGES		(SIZE / KVM_GUEST_PAGE)
-#define BOS		50
-#define THREADS		3
+#define SIZE KVM_BO_MIB(1)
+#define PAGES (SIZE / KVM_GUEST_PAGE)
+#define BOS 50
+#define THREADS 3
 
 /* Coprime to the number of pages, so each is touched once, in no order. */
-#define STEP		167
+#define STEP 167
 
 static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 {
@@ -169,7 +169,6 @@ igt_main
 
 		igt_describe("A process without KVM quarantines nothing.");
 		igt_subtest_f("mode-i4-no-kvm-frees-at-once-%s",
-			      variants[i].name)
-			kvm_bo_run(VTTM_MODE, &test);
+			      variants[i].name) kvm_bo_run(VTTM_MODE, &test);
 	}
 }

@@ -118,13 +118,13 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define PAGE		4096u
+#define PAGE 4096u
 /* A chunk of 1 MiB and some small ones */
-#define BO_SIZE		(KVM_BO_MIB(1) + 3 * PAGE)
-#define BO_PAGES	(BO_SIZE / PAGE)
-#define TEST_SECONDS	120
+#define BO_SIZE (KVM_BO_MIB(1) + 3 * PAGE)
+#define BO_PAGES (BO_SIZE / PAGE)
+#define TEST_SECONDS 120
 
-#define SEED		0x5eed0001u
+#define SEED 0x5eed0001u
 
 #define for_each_entry(i, table) \
 	for (unsigned int i = 0; i < sizeof(table) / sizeof((table)[0]); i++)
@@ -134,9 +134,9 @@
 /* The ways a BO's memory can be */
 static const struct variant {
 	const char *name;
-	uint32_t flags;		/* VTTM_BO_* */
-	bool cold;		/* never touched: no pages, no PTEs */
-	bool dmabuf;		/* mapped through a dma-buf */
+	uint32_t flags; /* VTTM_BO_* */
+	bool cold;	/* never touched: no pages, no PTEs */
+	bool dmabuf;	/* mapped through a dma-buf */
 } variants[] = {
 	{ "cached", VTTM_BO_CACHED, false, false },
 	{ "write-combined", VTTM_BO_WC, false, false },
@@ -148,7 +148,7 @@ static const struct variant {
 };
 
 struct memory {
-	const struct variant *variant;	/* NULL: not a BO */
+	const struct variant *variant; /* NULL: not a BO */
 	struct kvm_bo bo;
 	char *map;
 	size_t size;
@@ -255,14 +255,14 @@ static void check_pages(const struct memory *mem)
 		return;
 	read_pages(mem, now);
 	for (uint32_t i = 0; i < BO_PAGES; i++)
-		igt_assert_f(!memcmp(&now[i], &mem->before[i], sizeof(now[i])),
-			     "page %u of a %s BO: count %d, mapcount %d, flags %#x, pfn %#llx; was %d, %d, %#x, %#llx\n",
-			     i, mem->variant->name, now[i].count,
-			     now[i].mapcount, now[i].flags,
-			     (unsigned long long)now[i].pfn,
-			     mem->before[i].count, mem->before[i].mapcount,
-			     mem->before[i].flags,
-			     (unsigned long long)mem->before[i].pfn);
+		igt_assert_f(
+			!memcmp(&now[i], &mem->before[i], sizeof(now[i])),
+			"page %u of a %s BO: count %d, mapcount %d, flags %#x, pfn %#llx; was %d, %d, %#x, %#llx\n",
+			i, mem->variant->name, now[i].count, now[i].mapcount,
+			now[i].flags, (unsigned long long)now[i].pfn,
+			mem->before[i].count, mem->before[i].mapcount,
+			mem->before[i].flags,
+			(unsigned long long)mem->before[i].pfn);
 }
 
 /* Nothing of the BO changed, its contents included. */
@@ -347,10 +347,12 @@ static int process_vm(void *addr, size_t len, bool write)
 	igt_assert(local.iov_base);
 	if (write)
 		ret = full_length(process_vm_writev(getpid(), &local, 1,
-						    &remote, 1, 0), len);
+						    &remote, 1, 0),
+				  len);
 	else
-		ret = full_length(process_vm_readv(getpid(), &local, 1,
-						   &remote, 1, 0), len);
+		ret = full_length(process_vm_readv(getpid(), &local, 1, &remote,
+						   1, 0),
+				  len);
 	free(local.iov_base);
 	return ret;
 }
@@ -431,7 +433,8 @@ static int tcp_send(void *addr, size_t len, int flags)
 		len = 4 * PAGE;
 	tcp_pair(fds);
 	igt_assert_eq(setsockopt(fds[0], SOL_SOCKET, SO_ZEROCOPY, &on,
-				 sizeof(on)), 0);
+				 sizeof(on)),
+		      0);
 	ret = full_length(send(fds[0], addr, len, flags), len);
 	close(fds[0]);
 	close(fds[1]);
@@ -518,8 +521,8 @@ static const struct way {
 	  o_direct_write, -EFAULT },
 	{ "o-direct-read", "Regression test: O_DIRECT read() into a BO.",
 	  o_direct_read, -EFAULT },
-	{ "vmsplice", "Regression test: vmsplice() from a BO.",
-	  vmsplice_pages, -EFAULT },
+	{ "vmsplice", "Regression test: vmsplice() from a BO.", vmsplice_pages,
+	  -EFAULT },
 	{ "process-vm-readv", "Regression test: process_vm_readv() of a BO.",
 	  process_vm_read, -EFAULT },
 	{ "process-vm-writev", "Regression test: process_vm_writev() to a BO.",
@@ -528,8 +531,8 @@ static const struct way {
 	  io_uring_buffers, -EFAULT },
 	{ "msg-zerocopy", "Regression test: send() with MSG_ZEROCOPY.",
 	  msg_zerocopy, -EFAULT },
-	{ "xdp-umem", "Regression test: packet memory of AF_XDP.",
-	  xdp_umem, -EFAULT },
+	{ "xdp-umem", "Regression test: packet memory of AF_XDP.", xdp_umem,
+	  -EFAULT },
 	{ "shared-futex", "Regression test: a shared futex in a BO.",
 	  shared_futex, -EFAULT },
 	{ "userfaultfd", "Regression test: userfaultfd on a BO.",
@@ -561,7 +564,8 @@ static void way_control(const struct way *way)
 	int ret;
 
 	memory_init_anonymous(&mem, MAP_PRIVATE);
-	for_each_entry(i, ranges) {
+	for_each_entry(i, ranges)
+	{
 		ret = way->fn(mem.map + ranges[i].offset, ranges[i].len);
 		igt_require_f(!is_missing(ret), "%s: %s\n", way->name,
 			      strerror(-ret));
@@ -574,14 +578,16 @@ static void way_control(const struct way *way)
 static void way_refused(const struct way *way, struct memory *mem)
 {
 	remember_pages(mem);
-	for_each_entry(i, ranges) {
+	for_each_entry(i, ranges)
+	{
 		int ret = way->fn(mem->map + ranges[i].offset, ranges[i].len);
 
-		igt_assert_f(ret == way->refusal,
-			     "%s of %zu bytes at %#zx of a %s BO: %s, not: %s\n",
-			     way->name, ranges[i].len, ranges[i].offset,
-			     mem->variant->name, strerror(-ret),
-			     strerror(-way->refusal));
+		igt_assert_f(
+			ret == way->refusal,
+			"%s of %zu bytes at %#zx of a %s BO: %s, not: %s\n",
+			way->name, ranges[i].len, ranges[i].offset,
+			mem->variant->name, strerror(-ret),
+			strerror(-way->refusal));
 		check_pages(mem);
 	}
 	check_untouched(mem);
@@ -591,7 +597,8 @@ static void way_in_child(enum vttm_kind kind, const struct way *way)
 {
 	struct memory mem;
 
-	for_each_entry(i, variants) {
+	for_each_entry(i, variants)
+	{
 		memory_init(&mem, kind, &variants[i]);
 		way_refused(way, &mem);
 		memory_fini(&mem);
@@ -608,8 +615,7 @@ static void way_run(enum vttm_kind kind, const struct way *way)
 {
 	close(vttm_open(kind));
 	way_control(way);
-	igt_fork(child, 1)
-		way_in_child(kind, way);
+	igt_fork(child, 1) way_in_child(kind, way);
 	wait_for_child(kind);
 }
 
@@ -651,10 +657,11 @@ static void check_vm_flags(const void *addr)
 	char flags[256];
 
 	vm_flags(addr, flags);
-	igt_assert_f(strstr(flags, " pf ") && strstr(flags, " io ") &&
-		     strstr(flags, " sh ") && !strstr(flags, " mm "),
-		     "VmFlags:%s: not a shared VM_PFNMAP | VM_IO without VM_MIXEDMAP\n",
-		     flags);
+	igt_assert_f(
+		strstr(flags, " pf ") && strstr(flags, " io ") &&
+			strstr(flags, " sh ") && !strstr(flags, " mm "),
+		"VmFlags:%s: not a shared VM_PFNMAP | VM_IO without VM_MIXEDMAP\n",
+		flags);
 }
 
 /* VmLck of this process, in KiB */
@@ -721,7 +728,8 @@ static void copies(struct memory *mem)
 
 	igt_assert_eq(tcp_send(mem->map, BO_SIZE, 0), 0);
 	igt_assert_eq(futex_wake(mem->map + PAGE,
-				 FUTEX_WAKE | FUTEX_PRIVATE_FLAG), 0);
+				 FUTEX_WAKE | FUTEX_PRIVATE_FLAG),
+		      0);
 	memset(mem->map + 64 * PAGE, 0, len);
 	igt_assert_eq(copy_through_pipe(mem->map, mem->map + 64 * PAGE, len),
 		      0);
@@ -743,8 +751,8 @@ static void move_map(struct memory *mem)
 	char *old = mem->map;
 
 	igt_assert(to != MAP_FAILED);
-	mem->map = mremap(old, BO_SIZE, BO_SIZE,
-			  MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	mem->map = mremap(old, BO_SIZE, BO_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			  to);
 	igt_assert(mem->map == to && mem->map != old);
 }
 
@@ -782,11 +790,15 @@ static int try_private(int fd, off_t offset, int prot)
 static void private_of(int fd, off_t offset, int expected)
 {
 	static const int prots[] = {
-		PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_WRITE,
+		PROT_NONE,
+		PROT_READ,
+		PROT_WRITE,
+		PROT_READ | PROT_WRITE,
 		PROT_READ | PROT_EXEC,
 	};
 
-	for_each_entry(i, prots) {
+	for_each_entry(i, prots)
+	{
 		int ret = try_private(fd, offset, prots[i]);
 
 		igt_assert_f(ret == expected,
@@ -833,8 +845,8 @@ static void fork_shares(struct memory *mem)
 static int try_mremap(struct memory *mem, size_t old_size, size_t new_size,
 		      int flags)
 {
-	char *map = mremap(mem->map, old_size, new_size,
-			   MREMAP_MAYMOVE | flags);
+	char *map =
+		mremap(mem->map, old_size, new_size, MREMAP_MAYMOVE | flags);
 
 	if (map == MAP_FAILED)
 		return -errno;
@@ -871,15 +883,15 @@ static void mremap_all(struct memory *mem)
 }
 
 /* Not in every libc's header */
-#define ADV_PAGEOUT		21
-#define ADV_POPULATE_READ	22
-#define ADV_POPULATE_WRITE	23
-#define ADV_DONTNEED_LOCKED	24
-#define ADV_COLLAPSE		25
-#define ADV_SOFT_OFFLINE	101
+#define ADV_PAGEOUT 21
+#define ADV_POPULATE_READ 22
+#define ADV_POPULATE_WRITE 23
+#define ADV_DONTNEED_LOCKED 24
+#define ADV_COLLAPSE 25
+#define ADV_SOFT_OFFLINE 101
 
 /* On ordinary memory it destroys contents, or a page of the machine. */
-#define NO_CONTROL	1
+#define NO_CONTROL 1
 
 /*
  * Refused with -EINVAL on a VM_PFNMAP mapping, but harmless ones, which only
@@ -945,7 +957,8 @@ static void try_advice(const struct memory *mem, const struct advice *advice)
 
 static void madvise_all(struct memory *mem)
 {
-	for_each_entry(i, advices) {
+	for_each_entry(i, advices)
+	{
 		if (!mem->variant && advices[i].anonymous == NO_CONTROL)
 			continue;
 		try_advice(mem, &advices[i]);
@@ -1087,9 +1100,10 @@ static void ptrace_all(struct memory *mem)
 	check_pages(mem);
 
 	/* The same without a copy by the driver */
-	igt_assert_eq(full_length(process_vm_readv(pid, &local, 1, &remote, 1,
-						   0), PAGE),
-		      mem->variant ? -EFAULT : 0);
+	igt_assert_eq(
+		full_length(process_vm_readv(pid, &local, 1, &remote, 1, 0),
+			    PAGE),
+		mem->variant ? -EFAULT : 0);
 	kill_child(pid);
 }
 
@@ -1124,7 +1138,7 @@ static const struct behaviour {
 	const char *name;
 	const char *description;
 	void (*fn)(struct memory *mem);
-	int anonymous;		/* kind of ordinary memory to compare with */
+	int anonymous; /* kind of ordinary memory to compare with */
 } behaviours[] = {
 	{ "copies", "Regression test: what copies works on a BO.", copies,
 	  MAP_PRIVATE },
@@ -1155,7 +1169,8 @@ static void behaviour_in_child(enum vttm_kind kind,
 	behaviour->fn(&mem);
 	memory_fini(&mem);
 
-	for_each_entry(i, variants) {
+	for_each_entry(i, variants)
+	{
 		/* A dma-buf's mapping is the same one; see way_in_child(). */
 		if (variants[i].cold || variants[i].dmabuf)
 			continue;
@@ -1171,8 +1186,7 @@ static void behaviour_run(enum vttm_kind kind,
 			  const struct behaviour *behaviour)
 {
 	close(vttm_open(kind));
-	igt_fork(child, 1)
-		behaviour_in_child(kind, behaviour);
+	igt_fork(child, 1) behaviour_in_child(kind, behaviour);
 	wait_for_child(kind);
 }
 
@@ -1222,7 +1236,8 @@ static unsigned int log_lines(const char *text, bool *complete)
 		if (strstr(record, "[TTM pfnmap]") && strstr(record, text))
 			lines++;
 		if (len < 0 ||
-		    (first && sscanf(record, "%u,%llu", &level, &sequence) == 2 &&
+		    (first &&
+		     sscanf(record, "%u,%llu", &level, &sequence) == 2 &&
 		     sequence))
 			*complete = false;
 		first = false;
@@ -1282,7 +1297,8 @@ static void violation_in_child(uint32_t flags)
 static void violation(void)
 {
 	close(vttm_open(VTTM_MODE));
-	igt_fork(child, 1) {
+	igt_fork(child, 1)
+	{
 		violation_in_child(VTTM_BO_CACHED);
 		violation_in_child(VTTM_BO_WC);
 	}
@@ -1303,31 +1319,32 @@ igt_main
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		const char *name = vttm_kind_name(kind);
 
-		for_each_entry(i, ways) {
+		for_each_entry(i, ways)
+		{
 			igt_describe(ways[i].description);
 			igt_subtest_f("i7-%s-%s", ways[i].name, name)
 				way_run(kind, &ways[i]);
 		}
-		for_each_entry(i, behaviours) {
+		for_each_entry(i, behaviours)
+		{
 			igt_describe(behaviours[i].description);
 			igt_subtest_f("i7-%s-%s", behaviours[i].name, name)
 				behaviour_run(kind, &behaviours[i]);
 		}
 
-		igt_describe("A debugger exposes nothing, so nothing is marked.");
-		igt_subtest_f("i7-ptrace-marks-nothing-%s", name) {
+		igt_describe(
+			"A debugger exposes nothing, so nothing is marked.");
+		igt_subtest_f("i7-ptrace-marks-nothing-%s", name)
+		{
 			close(vttm_open(kind));
-			igt_fork(child, 1)
-				ptrace_cold(kind);
+			igt_fork(child, 1) ptrace_cold(kind);
 			wait_for_child(kind);
 		}
 	}
 
 	igt_describe("A VM_MIXEDMAP mapping is SIGBUS, with one warning.");
-	igt_subtest("i7-violation")
-		violation();
+	igt_subtest("i7-violation") violation();
 
 	igt_describe("Without the mode such a mapping would be a BUG().");
-	igt_subtest("i7-violation-stock")
-		violation_stock();
+	igt_subtest("i7-violation-stock") violation_stock();
 }

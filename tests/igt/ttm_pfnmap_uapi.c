@@ -105,16 +105,16 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define PAGE		4096u
-#define PAGE_MASK	(~(uint64_t)PAGE + 1)
-#define BO_SIZE		KVM_BO_MIB(1)
-#define BO_PAGES	(BO_SIZE / PAGE)
-#define UNKNOWN		0x7fffffffu	/* a handle that nobody has */
+#define PAGE 4096u
+#define PAGE_MASK (~(uint64_t)PAGE + 1)
+#define BO_SIZE KVM_BO_MIB(1)
+#define BO_PAGES (BO_SIZE / PAGE)
+#define UNKNOWN 0x7fffffffu /* a handle that nobody has */
 
-#define TEST_SECONDS	200
-#define SETTLE_SECONDS	5
+#define TEST_SECONDS 200
+#define SETTLE_SECONDS 5
 /* Above the noise of 1 MiB, below what a BO lost per repetition adds up to */
-#define LOST_KIB_MAX	(8 * 1024)
+#define LOST_KIB_MAX (8 * 1024)
 
 #define for_each_entry(i, table) \
 	for (unsigned int i = 0; i < sizeof(table) / sizeof((table)[0]); i++)
@@ -206,8 +206,7 @@ static const char *difference(const struct state *before,
 }
 
 /* Files, mms and the quarantine may take a moment to go. */
-static const char *wait_for_state(const struct state *before,
-				  struct state *now)
+static const char *wait_for_state(const struct state *before, struct state *now)
 {
 	struct timespec start = {};
 	const char *what;
@@ -230,19 +229,20 @@ static void assert_state(const struct state *before)
 
 	igt_debug("free memory: %ld KiB before, %ld KiB now\n",
 		  before->free_kib, now.free_kib);
-	igt_assert_f(!what,
-		     "%s: BOs %llu+%llu (were %llu+%llu), quarantined %llu (%llu), marked %llu (%llu), leaked %llu (%llu), free %ld KiB (%ld)\n",
-		     what, (unsigned long long)now.live_bos[0],
-		     (unsigned long long)now.live_bos[1],
-		     (unsigned long long)before->live_bos[0],
-		     (unsigned long long)before->live_bos[1],
-		     (unsigned long long)now.counters.pages_quarantined,
-		     (unsigned long long)before->counters.pages_quarantined,
-		     (unsigned long long)now.counters.pages_marked,
-		     (unsigned long long)before->counters.pages_marked,
-		     (unsigned long long)now.counters.pages_leaked,
-		     (unsigned long long)before->counters.pages_leaked,
-		     now.free_kib, before->free_kib);
+	igt_assert_f(
+		!what,
+		"%s: BOs %llu+%llu (were %llu+%llu), quarantined %llu (%llu), marked %llu (%llu), leaked %llu (%llu), free %ld KiB (%ld)\n",
+		what, (unsigned long long)now.live_bos[0],
+		(unsigned long long)now.live_bos[1],
+		(unsigned long long)before->live_bos[0],
+		(unsigned long long)before->live_bos[1],
+		(unsigned long long)now.counters.pages_quarantined,
+		(unsigned long long)before->counters.pages_quarantined,
+		(unsigned long long)now.counters.pages_marked,
+		(unsigned long long)before->counters.pages_marked,
+		(unsigned long long)now.counters.pages_leaked,
+		(unsigned long long)before->counters.pages_leaked, now.free_kib,
+		before->free_kib);
 }
 
 /* ---- Small things ------------------------------------------------------ */
@@ -340,15 +340,15 @@ static void enable_foreign(enum vttm_kind kind)
 
 /* ---- mmap -------------------------------------------------------------- */
 
-#define RW		(PROT_READ | PROT_WRITE)
+#define RW (PROT_READ | PROT_WRITE)
 
 /* 0 or a negative errno; unmapped again. @touch: and it can be used. */
 static int try_mmap(int fd, uint64_t offset, size_t size, int prot, int flags,
 		    bool touch)
 {
 	/* mmap64() would refuse unaligned offsets itself. */
-	char *map = (void *)syscall(SYS_mmap, NULL, size, prot, flags, fd,
-				    offset);
+	char *map =
+		(void *)syscall(SYS_mmap, NULL, size, prot, flags, fd, offset);
 
 	if (map == MAP_FAILED)
 		return -errno;
@@ -359,7 +359,7 @@ static int try_mmap(int fd, uint64_t offset, size_t size, int prot, int flags,
 }
 
 static const struct {
-	int64_t offset;		/* from the BO's start */
+	int64_t offset; /* from the BO's start */
 	size_t size;
 	int flags;
 	int expected;
@@ -397,7 +397,8 @@ static void mmap_range(enum vttm_kind kind)
 	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
 	uint64_t offset = vttm_mmap_offset(fd, handle);
 
-	for_each_entry(i, bo_ranges) {
+	for_each_entry(i, bo_ranges)
+	{
 		int ret = try_mmap(fd, offset + bo_ranges[i].offset,
 				   bo_ranges[i].size, RW, bo_ranges[i].flags,
 				   true);
@@ -438,7 +439,8 @@ static void mmap_of_read_only_file(int fd)
 	assert_errno(try_mmap(ro, offset, BO_SIZE, RW, MAP_SHARED, true),
 		     -EACCES);
 	assert_errno(try_mmap(ro, offset, BO_SIZE, PROT_READ, MAP_PRIVATE,
-			      false), -EINVAL);
+			      false),
+		     -EINVAL);
 	map = mmap(NULL, BO_SIZE, PROT_READ, MAP_SHARED, ro, offset);
 	igt_assert(map != MAP_FAILED);
 	igt_assert_eq(*(volatile char *)(map + PAGE), 0);
@@ -482,7 +484,8 @@ static void mmap_dmabuf_range(enum vttm_kind kind)
 	assert_errno(try_mmap(buf, 0, BO_SIZE + 1, RW, MAP_SHARED, true),
 		     -EINVAL);
 	assert_errno(try_mmap(buf, BO_SIZE - PAGE, 2 * PAGE, RW, MAP_SHARED,
-			      true), -EINVAL);
+			      true),
+		     -EINVAL);
 	assert_errno(try_mmap(buf, BO_SIZE, PAGE, RW, MAP_SHARED, true),
 		     -EINVAL);
 	assert_errno(try_mmap(buf, PAGE - 1, PAGE, RW, MAP_SHARED, true),
@@ -539,7 +542,8 @@ static void create_fields(int fd)
 	const uint64_t vram = vttm_param(fd, VTTM_PARAM_VRAM_SIZE);
 	const uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE;
 
-	for_each_entry(i, creates) {
+	for_each_entry(i, creates)
+	{
 		int ret = create(fd, creates[i].size, creates[i].flags);
 
 		igt_assert_f(ret == creates[i].expected,
@@ -727,8 +731,10 @@ static int sized_ioctl(int fd, unsigned int nr, const void *args, size_t size,
 
 	memset(buf, 0xff, sizeof(buf));
 	memcpy(buf, args, size);
-	return vttm_ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
-				   DRM_COMMAND_BASE + nr, sent), buf);
+	return vttm_ioctl(fd,
+			  _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
+			       DRM_COMMAND_BASE + nr, sent),
+			  buf);
 }
 
 /* DRM takes missing bytes for zeroes and ignores surplus ones. */
@@ -760,16 +766,21 @@ static void ioctl_sizes(enum vttm_kind kind)
 		     -ENOENT);
 	assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo), 4), 0);
 	assert_errno(sized_ioctl(fd, DRM_VTTM_PARAM, &unknown, sizeof(unknown),
-				 4), -EINVAL);
+				 4),
+		     -EINVAL);
 	/* Not CTL: shortened to nothing it means VTTM_CTL_UNPLUG. */
 
-	for_each_entry(i, longer) {
+	for_each_entry(i, longer)
+	{
 		assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo),
-					 sizeof(bo) + longer[i]), 0);
+					 sizeof(bo) + longer[i]),
+			     0);
 		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &new, sizeof(new),
-					 sizeof(new) + longer[i]), 0);
+					 sizeof(new) + longer[i]),
+			     0);
 		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &bad, sizeof(bad),
-					 sizeof(bad) + longer[i]), -EINVAL);
+					 sizeof(bad) + longer[i]),
+			     -EINVAL);
 	}
 	close(fd);
 }
@@ -778,12 +789,13 @@ static void ioctl_pointers(enum vttm_kind kind)
 {
 	static const unsigned long requests[] = {
 		DRM_IOCTL_VTTM_CREATE, DRM_IOCTL_VTTM_SWAPOUT,
-		DRM_IOCTL_VTTM_MOVE, DRM_IOCTL_VTTM_PAGE, DRM_IOCTL_VTTM_INFO,
-		DRM_IOCTL_VTTM_PARAM, DRM_IOCTL_VTTM_CTL,
+		DRM_IOCTL_VTTM_MOVE,   DRM_IOCTL_VTTM_PAGE,
+		DRM_IOCTL_VTTM_INFO,   DRM_IOCTL_VTTM_PARAM,
+		DRM_IOCTL_VTTM_CTL,
 	};
 	int fd = open_device(kind);
-	char *pages = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			   0);
+	char *pages =
+		mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct drm_vttm_create *args = (void *)pages;
 
 	igt_assert(pages != MAP_FAILED);
@@ -791,7 +803,8 @@ static void ioctl_pointers(enum vttm_kind kind)
 	igt_assert_eq(mprotect(pages, PAGE, PROT_READ), 0);
 	igt_assert_eq(munmap(pages + PAGE, PAGE), 0);
 
-	for_each_entry(i, requests) {
+	for_each_entry(i, requests)
+	{
 		assert_errno(vttm_ioctl(fd, requests[i], NULL), -EFAULT);
 		assert_errno(vttm_ioctl(fd, requests[i], (void *)8), -EFAULT);
 		assert_errno(vttm_ioctl(fd, requests[i], pages + PAGE),
@@ -815,21 +828,28 @@ static void ioctl_numbers(enum vttm_kind kind)
 	struct drm_vttm_create args = { .size = PAGE };
 	int fd = open_device(kind);
 
-	for (unsigned int nr = DRM_COMMAND_BASE + DRM_VTTM_CTL + 1;
+	for (unsigned int nr = DRM_COMMAND_BASE + DRM_VTTM_PFN + 1;
 	     nr < DRM_COMMAND_END; nr++)
-		assert_errno(vttm_ioctl(fd, _IOWR(DRM_IOCTL_BASE, nr,
-						  struct drm_vttm_create),
-					&args), -EINVAL);
-	assert_errno(vttm_ioctl(fd, _IOWR('D', DRM_COMMAND_BASE,
-					  struct drm_vttm_create), &args),
-		     -ENOTTY);
+		assert_errno(vttm_ioctl(fd,
+					_IOWR(DRM_IOCTL_BASE, nr,
+					      struct drm_vttm_create),
+					&args),
+			     -EINVAL);
+	assert_errno(
+		vttm_ioctl(fd,
+			   _IOWR('D', DRM_COMMAND_BASE, struct drm_vttm_create),
+			   &args),
+		-ENOTTY);
 	assert_errno(vttm_ioctl(fd, 0, &args), -ENOTTY);
 	assert_errno(vttm_ioctl(fd, ~0ul, &args), -ENOTTY);
 	/* Without a direction nothing is read: it asks for no bytes. */
 	assert_errno(vttm_ioctl(fd, _IO(DRM_IOCTL_BASE, DRM_COMMAND_BASE),
-				&args), -EINVAL);
-	assert_errno(vttm_ioctl(fd, _IOR(DRM_IOCTL_BASE, DRM_COMMAND_BASE,
-					 struct drm_vttm_create), &args),
+				&args),
+		     -EINVAL);
+	assert_errno(vttm_ioctl(fd,
+				_IOR(DRM_IOCTL_BASE, DRM_COMMAND_BASE,
+				     struct drm_vttm_create),
+				&args),
 		     -EINVAL);
 	igt_assert_eq_u64(args.size, 0);
 	close(fd);
@@ -965,7 +985,7 @@ struct holders {
 	char *map, *dmabuf_map;
 };
 
-#define NUM_HOLDERS	5
+#define NUM_HOLDERS 5
 
 static void give_up(struct holders *h, unsigned int which)
 {
@@ -1007,7 +1027,7 @@ static void hold(struct holders *h, enum vttm_kind kind)
 static void give_up_in_order(enum vttm_kind kind, const unsigned int *order,
 			     uint64_t before)
 {
-	bool gone[NUM_HOLDERS] = { };
+	bool gone[NUM_HOLDERS] = {};
 	struct holders h;
 
 	hold(&h, kind);
@@ -1058,7 +1078,10 @@ static void close_in_any_order(enum vttm_kind kind)
 static void many_bos(enum vttm_kind kind)
 {
 	static const uint32_t flags[] = {
-		VTTM_BO_CACHED, VTTM_BO_WC, VTTM_BO_UC, VTTM_BO_VRAM,
+		VTTM_BO_CACHED,
+		VTTM_BO_WC,
+		VTTM_BO_UC,
+		VTTM_BO_VRAM,
 	};
 	int fd = open_device(kind);
 
@@ -1183,7 +1206,8 @@ static void memslot_bad_range(enum vttm_kind kind)
 	assert_errno(__kvm_guest_map(guest, PAGE_MASK, map, BO_SIZE, false),
 		     -EINVAL);
 	assert_errno(__kvm_guest_map(guest, gpa, (void *)PAGE_MASK, BO_SIZE,
-				     false), -EINVAL);
+				     false),
+		     -EINVAL);
 	slot = kvm_guest_map(guest, gpa, map, BO_SIZE);
 	assert_errno(__kvm_guest_map(guest, gpa + PAGE, map, BO_SIZE, false),
 		     -EEXIST);
@@ -1192,8 +1216,8 @@ static void memslot_bad_range(enum vttm_kind kind)
 	kvm_guest_destroy(guest);
 }
 
-#define HOLE		100u	/* page of the BO */
-#define HOLE_PAGES	3u
+#define HOLE 100u /* page of the BO */
+#define HOLE_PAGES 3u
 
 /*
  * @map is guest memory, @restore() puts the hole's pages back. A guest stops at
@@ -1226,8 +1250,8 @@ static void restore_anonymous(char *hole, void *arg)
 {
 	(void)arg;
 	igt_assert(mmap(hole, HOLE_PAGES * PAGE, RW,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-		   hole);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			0) == hole);
 }
 
 /* Only a dma-buf can be mapped from its middle. */
@@ -1263,9 +1287,9 @@ static void hole_in_bo(enum vttm_kind kind)
 
 /* ---- All of them ------------------------------------------------------- */
 
-#define ON_STOCK	(1u << VTTM_STOCK)
-#define ON_MODE		(1u << VTTM_MODE)
-#define ON_BOTH		(ON_STOCK | ON_MODE)
+#define ON_STOCK (1u << VTTM_STOCK)
+#define ON_MODE (1u << VTTM_MODE)
+#define ON_BOTH (ON_STOCK | ON_MODE)
 
 static const struct test {
 	const char *name;
@@ -1310,8 +1334,8 @@ static const struct test {
 	  close_in_any_order, ON_BOTH, 1, false },
 	{ "many-bos", "200 BOs, one after the other.", many_bos, ON_BOTH, 1,
 	  false },
-	{ "many-bos-at-once", "Hundreds of BOs of odd sizes.",
-	  many_bos_at_once, ON_BOTH, 1, false },
+	{ "many-bos-at-once", "Hundreds of BOs of odd sizes.", many_bos_at_once,
+	  ON_BOTH, 1, false },
 	{ "unload-while-in-use", "The modules stay while a BO is used.",
 	  unload_while_in_use, ON_BOTH, 5, false },
 	{ "memslot-bad-range", "Memslots that KVM refuses.", memslot_bad_range,
@@ -1337,7 +1361,8 @@ static void run(enum vttm_kind kind, const struct test *test)
 		kvm_bo_require(kind);
 	close(vttm_open(kind));
 	read_state(&before);
-	igt_fork(child, 1) {
+	igt_fork(child, 1)
+	{
 		for (unsigned int i = 0; i < test->repeat; i++)
 			test->fn(kind);
 	}
@@ -1369,21 +1394,20 @@ static void leak_check_can_fail(void)
 igt_main
 {
 	igt_describe("The check after each subtest notices 12 MiB.");
-	igt_subtest("leak-check-can-fail")
-		leak_check_can_fail();
+	igt_subtest("leak-check-can-fail") leak_check_can_fail();
 
 	igt_describe("A guest stops at a hole in ordinary memory.");
 	igt_subtest("control-memslot-over-a-hole")
 		run(VTTM_MODE, &control_hole);
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
-		for_each_entry(i, tests) {
+		for_each_entry(i, tests)
+		{
 			if (!(tests[i].devices & (1u << kind)))
 				continue;
 			igt_describe(tests[i].description);
 			igt_subtest_f("%s-%s", vttm_kind_name(kind),
-				      tests[i].name)
-				run(kind, &tests[i]);
+				      tests[i].name) run(kind, &tests[i]);
 		}
 	}
 }

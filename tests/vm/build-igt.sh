@@ -7,7 +7,7 @@
 
 lock "$BUILD/igt/.lock"
 "$VM_DIR/root.sh" base
-input="$(layer_dir base) $(hash_of "$REPO/tests/igt" "$REPO/drivers/gpu/drm/ttm/tests" "$VM_DIR/igt.mk")"
+input="$(layer_dir base) $(hash_of "$REPO/tests/igt" "$REPO/drivers/gpu/drm/ttm/tests" "$REPO/tests/kmod" "$VM_DIR/igt.mk")"
 [ "$(cat "$BUILD/igt/.built" 2>/dev/null)" != "$input" ] || exit 0
 rm -f "$BUILD/igt/.built"
 step build-igt "build the IGT test programs" \

@@ -39,7 +39,15 @@ vm_suite() {
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
-igt_programs() { (cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done); }
+# The hazard tests have boots of their own, see guest/hazard.sh.
+igt_programs() {
+	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) | grep -vx ttm_pfnmap_hazard
+}
+
+# What there is to be seen of the policy "counted" beyond the hazards. (The rest
+# is about the quarantine, or makes no difference between the policies.)
+COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_uapi'
+HAZARDS='naive reserved counted'
 
 plan_kernel() {
 	local program
@@ -52,6 +60,12 @@ plan_kernel() {
 	done
 	for program in $(igt_programs); do
 		plan igt "$1" "$program"
+	done
+	for program in $COUNTED; do
+		plan igt "$1" "$program.counted"
+	done
+	for program in $HAZARDS; do
+		plan hazard "$1" "$program"
 	done
 }
 
@@ -66,6 +80,14 @@ stream() {
 	for program in $(igt_programs); do
 		vm_suite igt "$1" "$program" check igt.sh "$program" 900
 	done
+	for program in $COUNTED; do
+		vm_suite igt "$1" "$program.counted" check igt.sh "policy=counted,$program" 900
+	done
+	"$VM_DIR/overlay.sh" "$1" naive
+	"$VM_DIR/initramfs.sh" "$1" naive naive drm_ttm_helper kvm-amd
+	vm_suite hazard "$1" naive naive hazard.sh naive 600
+	vm_suite hazard "$1" reserved check hazard.sh reserved 600
+	vm_suite hazard "$1" counted check hazard.sh counted 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	"$VM_DIR/overlay.sh" "$1" unneeded
 	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd

@@ -13,7 +13,7 @@ tests := $(patsubst $(src)/%.c,$(out)/%,$(wildcard $(src)/*.c))
 tools := $(patsubst $(src)/tools/%.c,/build/tools/%,$(wildcard $(src)/tools/*.c))
 
 CFLAGS := -O2 -g -Wall -Wextra -Werror -MMD -MP -I$(src)/lib -I$(src) \
-	-I/src/drivers/gpu/drm/ttm/tests -D_GNU_SOURCE $(shell pkg-config --cflags libdrm)
+	-I/src/drivers/gpu/drm/ttm/tests -I/src/tests/kmod -D_GNU_SOURCE $(shell pkg-config --cflags libdrm)
 LDLIBS := -ligt $(shell pkg-config --libs libdrm) -lpthread
 
 all: $(tests) $(tools)

@@ -3,8 +3,8 @@
 #
 # initramfs.sh KERNEL NAME FLAVOUR MODULE...: build/KERNEL/vm/NAME.cpio, with
 # these modules, all they depend on, libigt, the test programs and the guest
-# scripts. FLAVOUR ours takes our ttm.ko, stock the one of the image, unneeded
-# the one of "overlay.sh KERNEL unneeded". FILES=a:b adds more, paths of the
+# scripts. FLAVOUR ours takes our ttm.ko, stock the one of the image, unneeded and
+# naive those of "overlay.sh KERNEL FLAVOUR". FILES=a:b adds more, paths of the
 # repository's build/. Each part is made when it changed.
 
 . "$(dirname "$0")/lib.sh"
@@ -36,9 +36,9 @@ exec 6>&-
 own=()
 case "$flavour" in
 ours) own+=("$BUILD/$kernel/ttm/ttm.ko") ;;
-unneeded) own+=("$BUILD/$kernel/ttm-unneeded/ttm.ko") ;;
+unneeded | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
 stock) ;;
-*) die "there is no ttm.ko called $flavour" "use ours, stock or unneeded" ;;
+*) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded or naive" ;;
 esac
 for module in "$BUILD/$kernel"/vttm/*.ko "$BUILD/$kernel"/kmod/*.ko; do
 	[ ! -f "$module" ] || own+=("$module")

@@ -6,6 +6,8 @@
 # overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
 # overlay.sh KERNEL unneeded: build/KERNEL/ttm-unneeded = ours, made as for a
 # kernel whose KVM does not guess, which is where the mode has nothing to do.
+# overlay.sh KERNEL naive: build/KERNEL/ttm-naive = ours with the policy "naive",
+# with which the hazard tests show what is wrong with marking alone.
 # Nothing is touched that did not change.
 
 . "$(dirname "$0")/lib.sh"
@@ -41,7 +43,8 @@ copy_headers() {
 }
 
 write_config() {
-	local guesses=0 driver_header=0
+	local guesses=0 driver_header=0 naive=0
+	[ "$2" != naive ] || naive=1
 	[ "$2" = unneeded ] || ! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
 	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
@@ -49,6 +52,7 @@ write_config() {
 		/* Made by tests/vm/overlay.sh for $(basename "$stock"). */
 		#define TTM_PFNMAP_KVM_HEURISTIC $guesses
 		#define TTM_PFNMAP_BO_DRIVER_H $driver_header
+		#define TTM_PFNMAP_NAIVE $naive
 	END
 }
 
@@ -177,6 +181,11 @@ stock)
 unneeded)
 	part ttm-unneeded make_ttm unneeded
 	build ttm-unneeded "ttm.ko as for a KVM that does not guess,"
+	exit
+	;;
+naive)
+	part ttm-naive make_ttm naive
+	build ttm-naive "ttm.ko with the naive policy"
 	exit
 	;;
 esac

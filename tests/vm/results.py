@@ -35,7 +35,7 @@ class Run:
             self.cases[name] = (verdict, message, seconds)
 
     def classname(self):
-        return f"{self.kernel}.{self.policy}.{self.file}"
+        return f"{self.kernel}.{self.policy}.{self.file.removesuffix('.' + self.policy)}"
 
     def count(self, verdict):
         return sum(1 for case in self.cases.values() if case[0] == verdict)

@@ -13,50 +13,50 @@
 #include "kvm.h"
 
 /* The guest's own memory */
-#define LOW_SIZE	0x20000
-#define LOW_PARAMS	0x1000
-#define LOW_CODE	0x2000
-#define LOW_PML4	0x3000
-#define LOW_PDPT	0x4000
-#define LOW_STACK	0x7000
-#define LOW_PD		0x8000	/* 8 pages of 2 MiB entries: 8 GiB */
-#define LOW_PD_COUNT	8
+#define LOW_SIZE 0x20000
+#define LOW_PARAMS 0x1000
+#define LOW_CODE 0x2000
+#define LOW_PML4 0x3000
+#define LOW_PDPT 0x4000
+#define LOW_STACK 0x7000
+#define LOW_PD 0x8000 /* 8 pages of 2 MiB entries: 8 GiB */
+#define LOW_PD_COUNT 8
 
-#define CR0_PE		(1u << 0)
-#define CR0_ET		(1u << 4)
-#define CR0_NE		(1u << 5)
-#define CR0_PG		(1u << 31)
-#define CR4_PAE		(1u << 5)
-#define EFER_LME	(1u << 8)
-#define EFER_LMA	(1u << 10)
-#define PTE_RW		0x63	/* present, writable, accessed, dirty */
-#define PTE_HUGE	0x80
+#define CR0_PE (1u << 0)
+#define CR0_ET (1u << 4)
+#define CR0_NE (1u << 5)
+#define CR0_PG (1u << 31)
+#define CR4_PAE (1u << 5)
+#define EFER_LME (1u << 8)
+#define EFER_LMA (1u << 10)
+#define PTE_RW 0x63 /* present, writable, accessed, dirty */
+#define PTE_HUGE 0x80
 
 /* Steps of a job, in this order */
-#define STEP_VERIFY	1
-#define STEP_INVERT	2
-#define STEP_WRITE	4
-#define STEP_VERIFY_2	8
+#define STEP_VERIFY 1
+#define STEP_INVERT 2
+#define STEP_WRITE 4
+#define STEP_VERIFY_2 8
 
 /* Shared with the guest; the assembly knows the offsets. */
 struct params {
-	uint32_t steps;		/* 0 */
-	uint32_t end;		/* 4: one more than the last page's number */
-	uint64_t gpa;		/* 8 */
-	uint32_t stride;	/* 16 */
-	uint32_t words;		/* 20 */
-	uint32_t seed;		/* 24 */
-	uint32_t page;		/* 28: number of the current page */
-	uint32_t mismatch;	/* 32 */
-	uint32_t bad_word;	/* 36 */
-	uint32_t bad_value;	/* 40 */
-	uint32_t halted;	/* 44 */
-	uint32_t factor;	/* 48: the pattern's step from page to page */
-	uint32_t increment;	/* 52: and from word to word */
+	uint32_t steps;	    /* 0 */
+	uint32_t end;	    /* 4: one more than the last page's number */
+	uint64_t gpa;	    /* 8 */
+	uint32_t stride;    /* 16 */
+	uint32_t words;	    /* 20 */
+	uint32_t seed;	    /* 24 */
+	uint32_t page;	    /* 28: number of the current page */
+	uint32_t mismatch;  /* 32 */
+	uint32_t bad_word;  /* 36 */
+	uint32_t bad_value; /* 40 */
+	uint32_t halted;    /* 44 */
+	uint32_t factor;    /* 48: the pattern's step from page to page */
+	uint32_t increment; /* 52: and from word to word */
 };
 
-#define PAGE_FACTOR	0x9e3779b1u
-#define WORD_INCREMENT	0x01000193u
+#define PAGE_FACTOR 0x9e3779b1u
+#define WORD_INCREMENT 0x01000193u
 
 /*
  * One text for the three modes; @P is the prefix of the registers that hold
@@ -96,8 +96,7 @@ struct params {
 	    "2:	inc	%ebp\n" \
 	    "	mov	%ebp, 28(%" #P "bx)\n" \
 	    "	add	%" #P "si, %" #P "di\n" \
-	    "	jmp	1b\n" \
-	    /* write */ \
+	    "	jmp	1b\n" /* write */ \
 	    "5:	xor	%ecx, %ecx\n" \
 	    "	mov	%edx, %eax\n" \
 	    "6:	mov	%eax, (%" #P "di, %" #P "cx, 4)\n" \
@@ -105,8 +104,7 @@ struct params {
 	    "	inc	%ecx\n" \
 	    "	cmp	20(%" #P "bx), %ecx\n" \
 	    "	jb	6b\n" \
-	    "	ret\n" \
-	    /* verify; each word is read once */ \
+	    "	ret\n" /* verify; each word is read once */ \
 	    "7:	xor	%ecx, %ecx\n" \
 	    "	mov	%edx, %eax\n" \
 	    "8:	push	%" #P "dx\n" \
@@ -194,7 +192,7 @@ static void set_segments(struct kvm_sregs *sregs, enum kvm_guest_mode mode)
 	struct kvm_segment seg = {
 		.limit = 0xffffffff,
 		.selector = 2 << 3,
-		.type = 3,		/* data, writable, accessed */
+		.type = 3, /* data, writable, accessed */
 		.present = 1,
 		.s = 1,
 		.g = 1,
@@ -215,7 +213,7 @@ static void set_segments(struct kvm_sregs *sregs, enum kvm_guest_mode mode)
 	} else {
 		seg.selector = 1 << 3;
 	}
-	seg.type = 11;			/* code, readable, accessed */
+	seg.type = 11; /* code, readable, accessed */
 	seg.db = mode == KVM_GUEST_FLAT32;
 	seg.l = mode == KVM_GUEST_LONG64;
 	sregs->cs = seg;
@@ -482,8 +480,8 @@ void kvm_guest_run_ok(struct kvm_guest *guest, const struct kvm_guest_job *job)
 
 	kvm_guest_run(guest, job, &result);
 	igt_assert_f(result.finished && !result.mismatch &&
-		     result.done == job->pages, "%s of %u\n",
-		     kvm_guest_result_str(&result), job->pages);
+			     result.done == job->pages,
+		     "%s of %u\n", kvm_guest_result_str(&result), job->pages);
 }
 
 void kvm_guest_run_efault(struct kvm_guest *guest,
@@ -500,8 +498,8 @@ void kvm_guest_run_efault(struct kvm_guest *guest,
 static uint32_t job_word(const struct kvm_guest_job *job, uint32_t page,
 			 uint32_t word)
 {
-	return job->zero ? 0 : kvm_guest_word(job->seed, job->first + page,
-					      word);
+	return job->zero ? 0 :
+			   kvm_guest_word(job->seed, job->first + page, word);
 }
 
 void kvm_host_write(void *map, const struct kvm_guest_job *job)
@@ -529,9 +527,10 @@ void kvm_host_verify(const void *map, const struct kvm_guest_job *job)
 		for (uint32_t i = 0; i < words; i++) {
 			uint32_t got = w[i], want = job_word(job, p, i);
 
-			igt_assert_f(got == want,
-				     "host read %#x, not %#x, in page %u word %u\n",
-				     got, want, p, i);
+			igt_assert_f(
+				got == want,
+				"host read %#x, not %#x, in page %u word %u\n",
+				got, want, p, i);
 		}
 	}
 }

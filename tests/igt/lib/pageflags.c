@@ -10,7 +10,7 @@
 #include "pageflags.h"
 
 /* Not in the kernel's exported header, but stable since 2.6.31. */
-#define KPF_RESERVED_BIT	32
+#define KPF_RESERVED_BIT 32
 
 static uint64_t page_flags(uint64_t pfn)
 {

@@ -11,14 +11,14 @@
 #include "igt.h"
 #include "vmm.h"
 
-#define MSG_WORKS	'w'
-#define MSG_REFUSED	'r'
-#define MSG_QUIT	'q'
+#define MSG_WORKS 'w'
+#define MSG_REFUSED 'r'
+#define MSG_QUIT 'q'
 
-#define SEED		0x600dcafe
+#define SEED 0x600dcafe
 
 /* One byte and, if @fd is not -1, that descriptor. */
-static void send_msg(int sock, char msg, int fd)
+void vmm_send(int sock, char msg, int fd)
 {
 	char control[CMSG_SPACE(sizeof(fd))] = {};
 	struct iovec iov = { .iov_base = &msg, .iov_len = 1 };
@@ -38,7 +38,7 @@ static void send_msg(int sock, char msg, int fd)
 }
 
 /* 0 if the other side has ended without a word. */
-static char recv_msg(int sock, int *fd)
+char vmm_receive(int sock, int *fd)
 {
 	char msg = 0, control[CMSG_SPACE(sizeof(*fd))];
 	struct iovec iov = { .iov_base = &msg, .iov_len = 1 };
@@ -96,13 +96,13 @@ static void vmm_main(int sock, enum vttm_kind kind, size_t size,
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, bo.size);
 	job = kvm_bo_job(&bo, KVM_OP_WRITE, SEED);
 	if (!kvm_bo_guest(&bo, guest, &job)) {
-		send_msg(sock, MSG_REFUSED, -1);
+		vmm_send(sock, MSG_REFUSED, -1);
 		return;
 	}
 	kvm_host_verify(bo.map, &job);
 	if (vmm_flags & VMM_FREE_BO)
 		free_bo(&bo);
-	send_msg(sock, MSG_WORKS,
+	vmm_send(sock, MSG_WORKS,
 		 vmm_flags & VMM_SEND_VCPU ? guest->vcpu_fd : -1);
 	wait_for_quit(sock, &bo, guest, vmm_flags & VMM_KEEP_RUNNING);
 }
@@ -137,7 +137,7 @@ void vmm_start(struct vmm *vmm, enum vttm_kind kind, size_t size,
 	}
 	close(socks[1]);
 	vmm->sock = socks[0];
-	msg = recv_msg(vmm->sock, &vmm->vcpu_fd);
+	msg = vmm_receive(vmm->sock, &vmm->vcpu_fd);
 	igt_assert_f(msg, "the VMM failed, see above\n");
 	vmm->refused = msg == MSG_REFUSED;
 	if (vmm->refused)
@@ -148,7 +148,7 @@ void vmm_exit(struct vmm *vmm)
 {
 	if (vmm->refused)
 		return;
-	send_msg(vmm->sock, MSG_QUIT, -1);
+	vmm_send(vmm->sock, MSG_QUIT, -1);
 	wait_exit(vmm, 0);
 }
 

@@ -26,6 +26,11 @@ struct vmm {
 	bool refused;		/* stock: KVM refused the BO; the VMM has ended */
 };
 
+/* One byte over a socket and, if @fd is not -1, that descriptor. */
+void vmm_send(int sock, char msg, int fd);
+/* The byte, 0 if the other side has ended; @fd: the descriptor or -1. */
+char vmm_receive(int sock, int *fd);
+
 /* Returns when the guest has written all, or was refused as stock does. */
 void vmm_start(struct vmm *vmm, enum vttm_kind kind, size_t size,
 	       uint32_t bo_flags, unsigned int vmm_flags);

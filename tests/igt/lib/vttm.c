@@ -16,7 +16,7 @@
 #include "igt.h"
 #include "vttm.h"
 
-#define DRIVER_SYSFS	"/sys/bus/platform/drivers/vttm"
+#define DRIVER_SYSFS "/sys/bus/platform/drivers/vttm"
 
 int vttm_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -76,7 +76,8 @@ int vttm_open(enum vttm_kind kind)
 {
 	int fd = __vttm_open(kind);
 
-	igt_require_f(fd >= 0, "no vttm device in %s form; is vttm.ko loaded?\n",
+	igt_require_f(fd >= 0,
+		      "no vttm device in %s form; is vttm.ko loaded?\n",
 		      vttm_kind_name(kind));
 	return fd;
 }
@@ -355,4 +356,19 @@ void vttm_replug(const char *device)
 {
 	write_sysfs(DRIVER_SYSFS "/unbind", device);
 	write_sysfs(DRIVER_SYSFS "/bind", device);
+}
+
+void vttm_purge(int fd, uint32_t handle)
+{
+	struct drm_vttm_purge args = { .handle = handle };
+
+	assert_ok("vttm purge", vttm_ioctl(fd, DRM_IOCTL_VTTM_PURGE, &args));
+}
+
+uint32_t vttm_pfn_flags(int fd, uint64_t pfn)
+{
+	struct drm_vttm_pfn args = { .pfn = pfn };
+
+	assert_ok("vttm pfn", vttm_ioctl(fd, DRM_IOCTL_VTTM_PFN, &args));
+	return args.flags;
 }

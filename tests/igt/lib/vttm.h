@@ -83,6 +83,11 @@ void vttm_page(int fd, uint32_t handle, uint64_t index,
 int __vttm_info(int fd, uint32_t handle, struct drm_vttm_info *info);
 void vttm_info(int fd, uint32_t handle, struct drm_vttm_info *info);
 
+/* Drops the contents, mapped or not. */
+void vttm_purge(int fd, uint32_t handle);
+/* What struct page says of any page: its VTTM_PAGE_* flags. Root only. */
+uint32_t vttm_pfn_flags(int fd, uint64_t pfn);
+
 /* @op: VTTM_CTL_*. 0 or a negative errno. */
 int vttm_ctl(int fd, uint32_t op);
 

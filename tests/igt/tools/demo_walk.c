@@ -15,15 +15,16 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define DEMO_SIZE	KVM_BO_MIB(64)
-#define DEMO_SEED	0x5eed0001
+#define DEMO_SIZE KVM_BO_MIB(64)
+#define DEMO_SEED 0x5eed0001
 
 static void say_counts(const char *when, int fd, uint32_t handle)
 {
 	struct drm_vttm_info info;
 
 	vttm_info(fd, handle, &info);
-	printf("%s_pages_zero %llu\n", when, (unsigned long long)info.count_zero);
+	printf("%s_pages_zero %llu\n", when,
+	       (unsigned long long)info.count_zero);
 	printf("%s_pages_one %llu\n", when, (unsigned long long)info.count_one);
 	printf("%s_pages_other %llu\n", when,
 	       (unsigned long long)info.count_other);
@@ -35,9 +36,10 @@ static void say_result(const char *what, const struct kvm_guest_result *result)
 {
 	printf("%s_pages %u\n", what, result->done);
 	printf("%s_result %s\n", what,
-	       result->err ? strerror(-result->err) :
+	       result->err	? strerror(-result->err) :
 	       result->mismatch ? "wrong data" :
-	       result->finished ? "ok" : kvm_guest_result_str(result));
+	       result->finished ? "ok" :
+				  kvm_guest_result_str(result));
 	printf("%s_retries %u\n", what, result->retries);
 }
 
@@ -56,7 +58,7 @@ static void say_quarantine(void)
 	struct vttm_counters left;
 
 	if (__vttm_counters(NULL, &left))
-		return;	/* stock ttm.ko has none */
+		return; /* stock ttm.ko has none */
 	__vttm_wait_quarantine_empty(10);
 	__vttm_counters(NULL, &left);
 	printf("left_marked %llu\n", (unsigned long long)left.pages_marked);
@@ -81,7 +83,7 @@ static void walk(int fd)
 	};
 	struct kvm_guest_result result;
 
-	map[0] = 0;	/* a first touch, so that the pages exist */
+	map[0] = 0; /* a first touch, so that the pages exist */
 	say_counts("before", fd, handle);
 	kvm_guest_map(guest, KVM_GUEST_GPA, map, DEMO_SIZE);
 
@@ -112,8 +114,7 @@ igt_simple_main
 	printf("words %zu\n", DEMO_SIZE / sizeof(uint32_t));
 	fflush(stdout);
 
-	igt_fork(vmm, 1)
-		walk(fd);
+	igt_fork(vmm, 1) walk(fd);
 	igt_waitchildren();
 	close(fd);
 	say_quarantine();

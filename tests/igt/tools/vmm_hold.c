@@ -10,7 +10,7 @@
 #include "igt.h"
 #include "kvm_bo.h"
 
-#define HOLD_SIZE	KVM_BO_MIB(1)
+#define HOLD_SIZE KVM_BO_MIB(1)
 
 igt_simple_main
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# igt.sh [PROGRAM...]: run IGT test programs, all of them by default, on vttm
-# with a twin that never opted in. results.py reads what is printed.
+# igt.sh [policy=POLICY] [PROGRAM...]: run IGT test programs, all of them by
+# default, on vttm with a twin that never opted in. results.py reads what is printed.
 
 # run PROGRAM [ARGUMENT...]: its output goes on, and into /tmp/igt.log.
 run() {
@@ -33,7 +33,17 @@ one_program() {
 	echo "TTM-PFNMAP-PROGRAM-END $1"
 }
 
-for module in drm ttm drm_ttm_helper kvm kvm-amd; do
+parameters=
+case "${1:-}" in
+policy=*)
+	parameters=pfnmap_$1
+	shift
+	;;
+esac
+load drm || exit 1
+# shellcheck disable=SC2086 # none or one
+load ttm $parameters || exit 1
+for module in drm_ttm_helper kvm kvm-amd; do
 	load $module || exit 1
 done
 load vttm twin=1 || exit 1

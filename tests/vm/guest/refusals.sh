@@ -50,6 +50,9 @@ parameters() {
 	check parameter-bad-character-is-refused not fresh "pfnmap=amd/gpu"
 	check parameter-active-is-read-only not fresh pfnmap_active=1
 
+	check parameter-unknown-policy-is-refused not fresh pfnmap_policy=naive
+	check parameter-unknown-policy-says-why told "takes auto, reserved or counted"
+
 	fresh pfnmap=nosuchdriver
 	modprobe vttm optin=0
 	check parameter-unknown-name-opts-nobody-in active ""
@@ -86,24 +89,36 @@ drivers() {
 	check i3-bad-vm-ops-says-why told "no longer opted in: its vm_ops bypass TTM's"
 }
 
+# VFIO never meets a reserved page, in either order; counted pages it may meet.
 vfio() {
 	fresh
 	modprobe vfio || echo "FAIL vfio-module there is no vfio module to test with"
 	modprobe vttm
-	check vfio-first-is-refused active ""
-	check vfio-first-says-why told "VFIO is loaded"
-	check vfio-first-stock-walk walks "Bad address"
+	check vfio-first-auto-is-counted active "vttm.0 counted"
+	check vfio-first-auto-says-why told "policy counted: VFIO is loaded"
+	check vfio-first-auto-walk walks ok
+	fresh pfnmap_policy=reserved
+	modprobe vttm
+	check vfio-first-forced-is-refused active ""
+	check vfio-first-forced-says-why told "not opted in: VFIO is loaded"
+	check vfio-first-forced-stock-walk walks "Bad address"
 	fresh
 	check vfio-can-be-unloaded modprobe -r vfio
 	fresh
 	modprobe vttm
-	check vfio-gone-opts-in active "vttm.0 reserved"
+	check vfio-gone-is-reserved active "vttm.0 reserved"
 	check vfio-later-is-refused not modprobe vfio
 	check vfio-later-says-why told "vfio is not loaded: it would map BO pages"
 	check vfio-later-is-not-there not loaded vfio
 	check vfio-later-walk walks ok
 	modprobe -r vttm
 	check vfio-after-the-last-device-loads modprobe vfio
+	modprobe -r vfio
+	fresh pfnmap_policy=counted
+	modprobe vttm
+	check vfio-beside-counted-loads modprobe vfio
+	check vfio-beside-counted-walk walks ok
+	fresh
 	modprobe -r vfio
 }
 
@@ -150,9 +165,14 @@ usual() {
 nopat() {
 	fresh
 	modprobe vttm
-	check nopat-is-refused active ""
-	check nopat-says-why told "the kernel runs with nopat"
-	check nopat-stock-walk walks "Bad address"
+	check nopat-auto-is-counted active "vttm.0 counted"
+	check nopat-auto-says-why told "policy counted: the kernel runs with nopat"
+	check nopat-auto-walk walks ok
+	fresh pfnmap_policy=reserved
+	modprobe vttm
+	check nopat-forced-is-refused active ""
+	check nopat-forced-says-why told "not opted in: the kernel runs with nopat"
+	check nopat-forced-stock-walk walks "Bad address"
 }
 
 unneeded() {

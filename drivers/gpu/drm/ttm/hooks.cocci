@@ -176,6 +176,26 @@ p << mmap.p;
 @@
 hook("mmap")
 
+// ---- ttm_bo_util.c: the one path that gives mapped pages back.
+
+@gutting@
+identifier bo, ret;
+position p;
+@@
+ int ttm_bo_pipeline_gutting@p(struct ttm_buffer_object *bo)
+ {
+ ...
+ int ret;
++
++ttm_pfnmap_gutting(bo);
+ ...
+ }
+
+@script:python@
+p << gutting.p;
+@@
+hook("gutting")
+
 // ---- Each file that was changed gets the declarations.
 
 @module_header depends on device_init || populate || pool_free@
@@ -193,5 +213,14 @@ hook("include")
 +#include "ttm_pfnmap_internal.h"
 
 @script:python depends on vm_header@
+@@
+hook("include")
+
+@util_header depends on gutting@
+@@
+ #include <drm/ttm/ttm_placement.h>
++#include "ttm_pfnmap_internal.h"
+
+@script:python depends on util_header@
 @@
 hook("include")

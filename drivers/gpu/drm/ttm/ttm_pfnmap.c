@@ -41,6 +41,7 @@
 #include <linux/string.h>
 
 #ifdef CONFIG_X86
+#include <asm/cpufeature.h>
 #include <asm/memtype.h>
 #endif
 
@@ -61,7 +62,25 @@ const struct ttm_pfnmap_policy ttm_pfnmap_reserved = {
 	.mark = ttm_pfnmap_reserved_mark,
 	.unmark = ttm_pfnmap_reserved_unmark,
 	.mm_drained = ttm_pfnmap_reserved_mm_drained,
+	.patience = 50,
+	.bounded = true,
 };
+
+const struct ttm_pfnmap_policy ttm_pfnmap_counted = {
+	.name = "counted",
+	.mark = ttm_pfnmap_counted_mark,
+	.unmark = ttm_pfnmap_counted_unmark,
+	.mm_drained = ttm_pfnmap_counted_mm_drained,
+};
+
+#if TTM_PFNMAP_NAIVE
+const struct ttm_pfnmap_policy ttm_pfnmap_naive = {
+	.name = "naive",
+	.mark = ttm_pfnmap_naive_mark,
+	.unmark = ttm_pfnmap_naive_unmark,
+	.mm_drained = ttm_pfnmap_counted_mm_drained, /* asks nobody */
+};
+#endif
 
 /* ---- Module parameters ------------------------------------------------- */
 
@@ -142,7 +161,56 @@ static const struct kernel_param_ops ttm_pfnmap_names_ops = {
 	.get = ttm_pfnmap_names_get,
 };
 module_param_cb(pfnmap, &ttm_pfnmap_names_ops, NULL, 0444);
-MODULE_PARM_DESC(pfnmap, "Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
+MODULE_PARM_DESC(
+	pfnmap,
+	"Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
+
+enum ttm_pfnmap_choice {
+	TTM_PFNMAP_AUTO, /* reserved where it is sound, else counted */
+	TTM_PFNMAP_RESERVED,
+	TTM_PFNMAP_COUNTED,
+#if TTM_PFNMAP_NAIVE
+	TTM_PFNMAP_NAIVELY,
+#endif
+};
+
+static const char *const ttm_pfnmap_choices[] = {
+	"auto",
+	"reserved",
+	"counted",
+#if TTM_PFNMAP_NAIVE
+	"naive",
+#endif
+};
+static enum ttm_pfnmap_choice ttm_pfnmap_choice;
+
+static int ttm_pfnmap_choice_set(const char *val, const struct kernel_param *kp)
+{
+	int choice = val ? sysfs_match_string(ttm_pfnmap_choices, val) :
+			   -EINVAL;
+
+	if (choice < 0) {
+		pr_err("pfnmap_policy= takes auto, reserved or counted\n");
+		return choice;
+	}
+	ttm_pfnmap_choice = choice;
+	return 0;
+}
+
+static int ttm_pfnmap_choice_get(char *buf, const struct kernel_param *kp)
+{
+	return scnprintf(buf, PAGE_SIZE, "%s\n",
+			 ttm_pfnmap_choices[ttm_pfnmap_choice]);
+}
+
+static const struct kernel_param_ops ttm_pfnmap_choice_ops = {
+	.set = ttm_pfnmap_choice_set,
+	.get = ttm_pfnmap_choice_get,
+};
+module_param_cb(pfnmap_policy, &ttm_pfnmap_choice_ops, NULL, 0444);
+MODULE_PARM_DESC(
+	pfnmap_policy,
+	"How pages are marked: reserved, counted, or auto (default): reserved where it is sound, else counted");
 
 static int ttm_pfnmap_active_set(const char *val, const struct kernel_param *kp)
 {
@@ -170,7 +238,9 @@ static const struct kernel_param_ops ttm_pfnmap_active_ops = {
 	.get = ttm_pfnmap_active_get,
 };
 module_param_cb(pfnmap_active, &ttm_pfnmap_active_ops, NULL, 0444);
-MODULE_PARM_DESC(pfnmap_active, "Read only: the devices that run the mode, and each one's policy");
+MODULE_PARM_DESC(
+	pfnmap_active,
+	"Read only: the devices that run the mode, and each one's policy");
 
 /* ---- Devices ----------------------------------------------------------- */
 
@@ -184,6 +254,10 @@ MODULE_PARM_DESC(pfnmap_active, "Read only: the devices that run the mode, and e
 struct ttm_pfnmap_dev *ttm_pfnmap_dev_find(const struct ttm_device *bdev)
 {
 	struct ttm_pfnmap_dev *dev, *found = NULL;
+
+	/* Entries that outlive their device have none. */
+	if (!bdev)
+		return NULL;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(dev, &ttm_pfnmap_devices, link) {
@@ -205,7 +279,7 @@ struct ttm_pfnmap_dev *ttm_pfnmap_dev_find(const struct ttm_device *bdev)
  */
 bool ttm_pfnmap_dev_marks(const struct ttm_pfnmap_dev *dev)
 {
-	return dev && atomic_read(&dev->state) >= TTM_PFNMAP_IDLE;
+	return dev && atomic_read_acquire(&dev->state) >= TTM_PFNMAP_IDLE;
 }
 
 /**
@@ -330,9 +404,9 @@ void __ttm_pfnmap_device_fini(struct ttm_device *bdev)
 /*
  * VFIO type1 maps any reserved page for DMA without holding it and without an
  * MMU notifier, and forgets by itself when to stop (VFIO_DMA_MAP_FLAG_VADDR
- * hands its mm over). Marked pages and VFIO must never meet: no device opts in
- * while VFIO's core is there, and the core cannot be loaded while a page may be
- * marked.
+ * hands its mm over). Reserved pages and VFIO must never meet: the policy is not
+ * used while VFIO's core is there, and the core cannot be loaded while a page may
+ * be reserved. Pages that are counted VFIO refuses, as it does those of stock TTM.
  */
 static bool ttm_pfnmap_vfio_coming;
 
@@ -354,7 +428,8 @@ static bool ttm_pfnmap_reserved_in_use(void)
 
 	lockdep_assert_held(&ttm_pfnmap_devices_lock);
 	list_for_each_entry(dev, &ttm_pfnmap_devices, link)
-		if (ttm_pfnmap_dev_marks(dev))
+		if (ttm_pfnmap_dev_marks(dev) &&
+		    dev->policy == &ttm_pfnmap_reserved)
 			return true;
 	return false;
 }
@@ -374,7 +449,7 @@ static int ttm_pfnmap_module_event(struct notifier_block *nb,
 	} else if (event != MODULE_STATE_COMING) {
 		ttm_pfnmap_vfio_coming = true;
 	} else if (ttm_pfnmap_reserved_in_use()) {
-		pr_err("vfio is not loaded: it would map BO pages for DMA and never learn that they are gone. Boot without ttm.pfnmap= to use it\n");
+		pr_err("vfio is not loaded: it would map BO pages for DMA and never learn that they are gone. Load ttm with pfnmap_policy=counted to use it\n");
 		ret = notifier_from_errno(-EBUSY);
 	} else {
 		ttm_pfnmap_vfio_coming = true;
@@ -400,6 +475,16 @@ static bool ttm_pfnmap_memory_encrypted(void)
 	return cc_platform_has(CC_ATTR_MEM_ENCRYPT);
 }
 
+/* Intra-host migration takes a mapped GHCB along (sev_migrate_from()). */
+static bool ttm_pfnmap_sev_es(void)
+{
+#ifdef CONFIG_X86
+	return boot_cpu_has(X86_FEATURE_SEV_ES);
+#else
+	return false;
+#endif
+}
+
 static bool ttm_pfnmap_pat_enabled(void)
 {
 #ifdef CONFIG_X86
@@ -409,7 +494,7 @@ static bool ttm_pfnmap_pat_enabled(void)
 #endif
 }
 
-/* Why a device cannot opt in: an errno and the reason, or 0. */
+/* Why a device cannot opt in at all: an errno and the reason, or 0. */
 static int ttm_pfnmap_refusal(struct ttm_device *bdev, const char **why)
 {
 	if (!IS_ENABLED(CONFIG_X86) || !IS_ENABLED(CONFIG_X86_64)) {
@@ -428,23 +513,42 @@ static int ttm_pfnmap_refusal(struct ttm_device *bdev, const char **why)
 		*why = "it has BOs already; opt in right after ttm_device_init()";
 		return -EBUSY;
 	}
-	if (ttm_pfnmap_memory_encrypted()) {
-		*why = "memory encryption is active; marked pages would be mapped unencrypted";
-		return -EOPNOTSUPP;
-	}
-	if (!ttm_pfnmap_pat_enabled()) {
-		*why = "the kernel runs with nopat; marked pages would be uncached";
-		return -EOPNOTSUPP;
-	}
-	if (ttm_pfnmap_vfio_present()) {
-		*why = "VFIO is loaded; unload it, or do not opt in on this host";
-		return -EBUSY;
-	}
 	return 0;
+}
+
+/* Why the policy "reserved" would not be sound here, or NULL. */
+static const char *ttm_pfnmap_reserved_unsound(void)
+{
+	if (ttm_pfnmap_memory_encrypted())
+		return "memory encryption is active; reserved pages would be mapped unencrypted";
+	if (!ttm_pfnmap_pat_enabled())
+		return "the kernel runs with nopat; reserved pages would be uncached";
+	if (ttm_pfnmap_sev_es())
+		return "SEV-ES guests can move to another process together with the pages that they hold";
+	if (ttm_pfnmap_vfio_present())
+		return "VFIO is loaded; it would map reserved pages for DMA";
+	return NULL;
+}
+
+/* The policy for a device, or NULL and the reason why the forced one is not. */
+static const struct ttm_pfnmap_policy *ttm_pfnmap_choose(const char **why)
+{
+#if TTM_PFNMAP_NAIVE
+	if (ttm_pfnmap_choice == TTM_PFNMAP_NAIVELY)
+		return &ttm_pfnmap_naive;
+#endif
+	if (ttm_pfnmap_choice == TTM_PFNMAP_COUNTED)
+		return &ttm_pfnmap_counted;
+	*why = ttm_pfnmap_reserved_unsound();
+	if (!*why)
+		return &ttm_pfnmap_reserved;
+	return ttm_pfnmap_choice == TTM_PFNMAP_AUTO ? &ttm_pfnmap_counted :
+						      NULL;
 }
 
 static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 {
+	const struct ttm_pfnmap_policy *policy = NULL;
 	const char *why = NULL;
 	int ret;
 
@@ -461,14 +565,19 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 	} else {
 		ret = ttm_pfnmap_refusal(dev->bdev, &why);
 	}
+	if (!ret) {
+		policy = ttm_pfnmap_choose(&why);
+		ret = policy ? 0 : -EBUSY;
+	}
 	if (ret) {
 		pr_warn("%s: not opted in: %s\n", dev->name, why);
 		return ret;
 	}
 
-	dev->policy = &ttm_pfnmap_reserved;
-	atomic_set(&dev->state, TTM_PFNMAP_IDLE);
-	pr_info("%s: opted in, policy %s\n", dev->name, dev->policy->name);
+	dev->policy = policy;
+	atomic_set_release(&dev->state, TTM_PFNMAP_IDLE);
+	pr_info("%s: opted in, policy %s%s%s\n", dev->name, policy->name,
+		why ? ": " : "", why ?: "");
 	return 0;
 }
 
@@ -483,8 +592,9 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
  * Context: May sleep. Not for use under a BO's reservation or mmap_lock.
  * Return: 0, or with one line in the kernel log that says why:
  * -EINVAL for NULL, -ENODEV if @bdev was not initialised, -EALREADY if it opted
- * in before, -EBUSY if it has BOs or VFIO is loaded, -EOPNOTSUPP if the mode
- * cannot be had with this machine or driver.
+ * in before, -EBUSY if it has BOs or if ttm.pfnmap_policy= forces a policy that
+ * is not sound here, -EOPNOTSUPP if the mode cannot be had with this machine or
+ * driver.
  */
 int ttm_pfnmap_enable(struct ttm_device *bdev)
 {
@@ -554,8 +664,9 @@ bool ttm_pfnmap_dev_accepts(struct ttm_pfnmap_dev *dev,
 
 	switch (atomic_cmpxchg(&dev->state, TTM_PFNMAP_IDLE, TTM_PFNMAP_OFF)) {
 	case TTM_PFNMAP_ACTIVE:
-		pr_warn_ratelimited("%s: a mapping whose vm_ops bypass TTM's, or have pfn_mkwrite, is refused\n",
-				    dev->name);
+		pr_warn_ratelimited(
+			"%s: a mapping whose vm_ops bypass TTM's, or have pfn_mkwrite, is refused\n",
+			dev->name);
 		return false;
 	case TTM_PFNMAP_IDLE:
 		pr_warn("%s: no longer opted in: its vm_ops bypass TTM's, or have pfn_mkwrite\n",

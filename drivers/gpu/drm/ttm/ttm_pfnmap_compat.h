@@ -12,6 +12,14 @@
 
 #include "ttm_pfnmap_config.h"
 
+/*
+ * 1 in the build that the hazard tests use to show what is wrong with marking
+ * alone. Never in a package.
+ */
+#ifndef TTM_PFNMAP_NAIVE
+#define TTM_PFNMAP_NAIVE 0
+#endif
+
 /* TTM's BO header was split differently up to 6.2. */
 #if TTM_PFNMAP_BO_DRIVER_H
 #include <drm/ttm/ttm_bo_driver.h>

@@ -3,8 +3,8 @@
  * TTM's PFNMAP mode: what its own files and the hooks in stock TTM share.
  *
  * Locking, from the outside in:
- *   ttm_pfnmap_devices_lock (mutex)  the device list, opting in, VFIO's coming
  *   a BO's reservation               its set while the BO has pages
+ *   ttm_pfnmap_devices_lock (mutex)  the device list, opting in, VFIO's coming
  *   ttm_pfnmap_lock (spinlock)       the mm table and the quarantine
  */
 #ifndef _TTM_PFNMAP_INTERNAL_H_
@@ -34,19 +34,28 @@ struct ttm_tt;
  * @name: as in debugfs and sysfs
  * @mark: mark one chunk of 1 << order pages, before the first PTE to any of
  *	them. 0 or -EUCLEAN, then nothing was changed. Does not sleep.
- * @unmark: the exact reverse; false, and nothing changed, if any page does not
- *	look as @mark left it. Does not sleep.
- * @mm_drained: nobody can hold a PFN that was read from this address space,
- *	given that no PTE is left there. Under ttm_pfnmap_lock.
+ * @unmark: the exact reverse. 0, or with nothing changed -EBUSY if somebody
+ *	still holds a page, or -EUCLEAN if one does not look as @mark left it.
+ *	Does not sleep.
+ * @mm_drained: given that no PTE is left in this address space, nobody can hold
+ *	a PFN that was read from it and that @unmark would not notice. Under
+ *	ttm_pfnmap_lock.
+ * @patience: how often the reaper looks at a chunk that is -EBUSY before it
+ *	counts as -EUCLEAN; 0: for ever
+ * @bounded: quarantined pages count towards ttm.pfnmap_quarantine_mb
  */
 struct ttm_pfnmap_policy {
 	const char *name;
 	int (*mark)(struct page *head, unsigned int order);
-	bool (*unmark)(struct page *head, unsigned int order);
+	int (*unmark)(struct page *head, unsigned int order);
 	bool (*mm_drained)(struct mm_struct *mm);
+	unsigned int patience;
+	bool bounded;
 };
 
 extern const struct ttm_pfnmap_policy ttm_pfnmap_reserved;
+extern const struct ttm_pfnmap_policy ttm_pfnmap_counted;
+extern const struct ttm_pfnmap_policy ttm_pfnmap_naive;
 
 /* enum ttm_pfnmap_state - where a device stands */
 enum ttm_pfnmap_state {
@@ -125,6 +134,8 @@ struct ttm_pfnmap_link {
  * @policy: what its pages were marked under; NULL while they are not marked
  * @links: the address spaces it was exposed to
  * @spare: links that need no allocation
+ * @stock: its pages are not what can be marked; they were mapped as they are
+ * @looks: that the reaper had at the set when it was drained but busy
  * @caching: of the quarantined pages
  * @chunks: quarantined chunks, by the lru of their first page
  * @quarantine: in the quarantine
@@ -137,6 +148,8 @@ struct ttm_pfnmap_set {
 	const struct ttm_pfnmap_policy *policy;
 	struct list_head links;
 	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];
+	bool stock;
+	unsigned int looks;
 	enum ttm_caching caching;
 	struct list_head chunks;
 	struct list_head quarantine;
@@ -165,13 +178,19 @@ void ttm_pfnmap_lifetime_fini(void);
 int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt);
 vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt);
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
+void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo);
 bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
 void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
+bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
 
 /* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
 int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
-bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
+int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
+int ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
+int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);
 
@@ -227,6 +246,13 @@ static inline void ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
 	if (static_branch_unlikely(&ttm_pfnmap_used))
 		__ttm_pfnmap_vm_open(vma);
+}
+
+/* Before a BO loses its contents, which stock TTM leaves mapped meanwhile. */
+static inline void ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_gutting(bo);
 }
 
 /* When a ttm_tt gives its pages back; true: the mode has taken them over. */

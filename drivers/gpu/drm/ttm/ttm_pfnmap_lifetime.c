@@ -30,6 +30,7 @@
 #include <linux/workqueue.h>
 
 #include <drm/drm_drv.h>
+#include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_tt.h>
 
@@ -39,6 +40,15 @@
 #define REAP_PERIOD 200
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
+
+static unsigned long ttm_pfnmap_quarantine_mb = 256;
+module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
+MODULE_PARM_DESC(
+	pfnmap_quarantine_mb,
+	"MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
+
+/* Pages in quarantine under policies that are bounded, of all devices. */
+static atomic_long_t ttm_pfnmap_bounded_pages;
 
 static DEFINE_SPINLOCK(ttm_pfnmap_lock);
 static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
@@ -108,6 +118,21 @@ bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm)
 	own = TTM_PFNMAP_LAZY_TLB_COUNTED && current->mm != mm &&
 	      current->active_mm == mm;
 	return count <= 1 + users + own;
+}
+
+/**
+ * ttm_pfnmap_counted_mm_drained - drained, for the policy "counted"
+ * @mm: an address space in the mm table
+ *
+ * Whoever holds a page holds a reference to it, and the pages are asked when
+ * they are unmarked. There is nothing to ask of an address space.
+ *
+ * Context: Any.
+ * Return: true.
+ */
+bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm)
+{
+	return true;
 }
 
 static struct ttm_pfnmap_mm *ttm_pfnmap_mm_find(const struct mm_struct *mm)
@@ -196,35 +221,45 @@ static void ttm_pfnmap_link_free(struct ttm_pfnmap_set *set,
 		kfree(link);
 }
 
-/*
- * Drop the links to address spaces that are drained. With @force all of them:
- * the set's pages were leaked and will never be looked at again.
- * Returns true if none is left.
- */
-static bool ttm_pfnmap_set_drained(struct ttm_pfnmap_set *set, bool force)
+/* Drop the links that @which selects; true if none is left. May sleep. */
+static bool ttm_pfnmap_drop_links(struct ttm_pfnmap_set *set,
+				  bool (*which)(const struct ttm_pfnmap_set *,
+						struct mm_struct *))
 {
 	struct ttm_pfnmap_link *link, *next;
-	bool drained;
+	struct mm_struct *drop;
+	bool none;
 
 	do {
-		struct mm_struct *drop = NULL;
-
+		drop = NULL;
 		spin_lock(&ttm_pfnmap_lock);
 		list_for_each_entry_safe(link, next, &set->links, node) {
-			if (!force && !set->policy->mm_drained(link->entry->mm))
+			if (!which(set, link->entry->mm))
 				continue;
 			drop = ttm_pfnmap_mm_put(link->entry);
 			ttm_pfnmap_link_free(set, link);
 			if (drop)
 				break;
 		}
-		drained = list_empty(&set->links);
+		none = list_empty(&set->links);
 		spin_unlock(&ttm_pfnmap_lock);
-		if (!drop)
-			return drained;
 		/* May free page tables, so not under the lock. */
-		mmdrop(drop);
-	} while (1);
+		if (drop)
+			mmdrop(drop);
+	} while (drop);
+	return none;
+}
+
+static bool ttm_pfnmap_mm_drained(const struct ttm_pfnmap_set *set,
+				  struct mm_struct *mm)
+{
+	return set->policy->mm_drained(mm);
+}
+
+static bool ttm_pfnmap_mm_any(const struct ttm_pfnmap_set *set,
+			      struct mm_struct *mm)
+{
+	return true;
 }
 
 /* A link for a new address space; the BO is reserved. */
@@ -239,6 +274,14 @@ static struct ttm_pfnmap_link *ttm_pfnmap_link_get(struct ttm_pfnmap_set *set)
 		       GFP_KERNEL | __GFP_NOFAIL);
 }
 
+/* Nobody runs in it, so no PTE of it can be read, and nobody has read one. */
+static bool ttm_pfnmap_mm_dead(const struct ttm_pfnmap_set *set,
+			       struct mm_struct *mm)
+{
+	return !atomic_read(&mm->mm_users) && set->policy &&
+	       set->policy->mm_drained(mm);
+}
+
 /* Record that @mm may hold PTEs of this set from now on (I3). */
 static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 				  struct mm_struct *mm)
@@ -249,6 +292,8 @@ static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 		if (link->entry->mm == mm)
 			return;
 
+	/* Or a BO that outlives many processes would keep them all. */
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_dead);
 	link = ttm_pfnmap_link_get(set);
 	link->entry = ttm_pfnmap_mm_get(mm);
 	list_add(&link->node, &set->links);
@@ -290,19 +335,16 @@ static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
 				    pgoff_t end)
 {
 	struct page **pages = set->tt->pages;
-	bool intact = true;
 	unsigned int order;
 	pgoff_t i;
 
 	for (i = 0; i < end; i += 1UL << order) {
 		order = page_private(pages[i]);
-		if (!policy->unmark(pages[i], order)) {
-			intact = false;
+		if (policy->unmark(pages[i], order))
 			break;
-		}
 		ttm_pfnmap_count_marked(set->dev, order, -1);
 	}
-	if (intact)
+	if (i >= end)
 		return true;
 
 	/* All or nothing: the caller deals with a set that is marked. */
@@ -314,10 +356,28 @@ static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
 	return false;
 }
 
+/*
+ * The policy for a set that is about to be exposed. Reserved pages in quarantine
+ * are memory that nobody is charged for, so there is a bound on them all; counted
+ * pages go back as soon as KVM drops them.
+ */
+static const struct ttm_pfnmap_policy *
+ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
+{
+	const struct ttm_pfnmap_policy *policy = set->dev->policy;
+	unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb);
+
+	bound = min(bound, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
+	if (policy->bounded &&
+	    atomic_long_read(&ttm_pfnmap_bounded_pages) >= bound)
+		return &ttm_pfnmap_counted;
+	return policy;
+}
+
 /* Mark every chunk of a set, or none; the BO is reserved. */
 static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 {
-	const struct ttm_pfnmap_policy *policy = set->dev->policy;
+	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set);
 	struct ttm_tt *tt = set->tt;
 	pgoff_t i;
 	int order;
@@ -326,8 +386,9 @@ static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 		order = ttm_pfnmap_chunk_order(tt, i);
 		if (order < 0 || policy->mark(tt->pages[i], order)) {
 			ttm_pfnmap_unmark_until(set, policy, i);
-			pr_warn_once("%s: a BO has pages that are not as the TTM pool hands them out; it cannot be mapped\n",
-				     set->dev->name);
+			pr_warn_once(
+				"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
+				set->dev->name);
 			return -EUCLEAN;
 		}
 		ttm_pfnmap_count_marked(set->dev, order, 1);
@@ -354,8 +415,7 @@ int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 	struct ttm_pfnmap_set *set;
 
 	/* Pages of somebody else's are not ours to mark. */
-	if (!ttm_pfnmap_dev_marks(dev) ||
-	    tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+	if (!ttm_pfnmap_dev_marks(dev) || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
 		return 0;
 	if (ttm_pfnmap_set_find(tt))
 		return 0;
@@ -401,19 +461,21 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	if (!ttm_pfnmap_dev_accepts(dev, vma->vm_ops))
 		return VM_FAULT_SIGBUS;
 	if (!ttm_pfnmap_vma_fits(vma)) {
-		pr_warn_once("%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
-			     dev->name, (unsigned long)vma->vm_flags);
+		pr_warn_once(
+			"%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
+			dev->name, (unsigned long)vma->vm_flags);
 		return VM_FAULT_SIGBUS;
 	}
 
 	set = tt ? ttm_pfnmap_set_find(tt) : NULL;
-	if (!set || !ttm_pfnmap_dev_activate(dev))
+	if (!set || set->stock || !ttm_pfnmap_dev_activate(dev))
 		return 0;
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
 	if (!set->policy && ttm_pfnmap_set_mark(set)) {
-		ttm_pfnmap_set_drained(set, true);
-		return VM_FAULT_SIGBUS;
+		/* As with stock TTM, and not to be marked behind a PTE later. */
+		set->stock = true;
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
 	}
 	return 0;
 }
@@ -422,13 +484,14 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * __ttm_pfnmap_vm_open - expose a BO to an address space that inherits PTEs
  * @vma: the new mapping
  *
- * fork() copies PFNMAP PTEs without a fault, before or after this is called,
- * depending on the kernel. Either is early enough: the child does not run yet,
- * so nobody can read a PFN from its address space, and the parent's page faults
- * are shut out by the mmap_lock that fork() holds for writing.
+ * fork() copies PFNMAP PTEs without a fault, after it called this. The parent's
+ * faults are shut out meanwhile by the mmap_lock that fork() holds for writing,
+ * so a PTE that is copied belongs to the set that is found here; and the child
+ * does not run yet.
  *
  * Context: mmap_lock of @vma's address space held for writing; may sleep.
- * Reserves the BO, in the documented order (mmap_lock, then dma_resv).
+ * Waits for the BO's reservation, in the documented order (mmap_lock, then
+ * dma_resv).
  */
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
@@ -442,10 +505,13 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		return;
 	/*
 	 * An unplugged device's BOs lose their pages without being reserved
-	 * (ttm_device_clear_dma_mappings()), and have no PTEs to copy.
+	 * (ttm_device_clear_dma_mappings()). So leave nothing to be copied;
+	 * faults give the dummy page from now on.
 	 */
-	if (!drm_dev_enter(bo->base.dev, &idx))
+	if (!drm_dev_enter(bo->base.dev, &idx)) {
+		drm_vma_node_unmap(&bo->base.vma_node, bo->bdev->dev_mapping);
 		return;
+	}
 
 	dma_resv_lock(bo->base.resv, NULL);
 	set = bo->ttm ? ttm_pfnmap_set_find(bo->ttm) : NULL;
@@ -453,6 +519,28 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		ttm_pfnmap_set_expose(set, vma->vm_mm);
 	dma_resv_unlock(bo->base.resv);
 	drm_dev_exit(idx);
+}
+
+/**
+ * __ttm_pfnmap_gutting - a BO is about to lose its contents
+ * @bo: the BO
+ *
+ * ttm_bo_pipeline_gutting() gives pages back that are still mapped; here they
+ * must not be.
+ *
+ * Context: May sleep. @bo is reserved.
+ */
+void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
+{
+	if (ttm_pfnmap_dev_marks(ttm_pfnmap_dev_find(bo->bdev)))
+		ttm_bo_unmap_virtual(bo);
+}
+
+static void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr)
+{
+	atomic_long_add(nr, &set->dev->pages_quarantined);
+	if (set->policy->bounded)
+		atomic_long_add(nr, &ttm_pfnmap_bounded_pages);
 }
 
 /* Take the pages of a set away from its ttm_tt. */
@@ -472,33 +560,49 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 	set->caching = tt->caching;
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
-	atomic_long_add(tt->num_pages, &set->dev->pages_quarantined);
+	ttm_pfnmap_count_quarantined(set, tt->num_pages);
 	atomic_long_dec(&set->dev->sets_exposed);
 }
 
-/* Free the pages of a set that is drained and was taken over. May sleep. */
-static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
+/*
+ * Free the chunks of a set that was taken over and whose address spaces are
+ * drained. May sleep. Returns true if the set went too, false if somebody still
+ * holds pages of it.
+ */
+static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 {
 	struct ttm_pfnmap_dev *dev = set->dev;
+	bool impatient = set->policy->patience &&
+			 set->looks++ >= set->policy->patience;
 	struct page *head, *next;
 
 	list_for_each_entry_safe(head, next, &set->chunks, lru) {
 		unsigned int order = page_private(head);
 		long nr = 1L << order;
+		int ret;
 
 		list_del(&head->lru);
+		ret = set->policy->unmark(head, order);
+		if (ret == -EBUSY && !impatient) {
+			list_add(&head->lru, next->lru.prev);
+			continue;
+		}
 		ttm_pfnmap_count_marked(dev, order, -1);
-		atomic_long_sub(nr, &dev->pages_quarantined);
-		if (set->policy->unmark(head, order)) {
+		ttm_pfnmap_count_quarantined(set, -nr);
+		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
 		} else {
-			pr_warn_once("%s: %ld pages at PFN %lx do not look as they were left; they are never used again\n",
-				     dev->name, nr, page_to_pfn(head));
+			pr_warn_once(
+				"%s: %ld pages at PFN %lx do not look as they were left; they are never used again\n",
+				dev->name, nr, page_to_pfn(head));
 			atomic_long_add(nr, &dev->pages_leaked);
 		}
 	}
+	if (!list_empty(&set->chunks))
+		return false;
 	ttm_pfnmap_set_free(set);
+	return true;
 }
 
 /**
@@ -508,11 +612,12 @@ static void ttm_pfnmap_release(struct ttm_pfnmap_set *set)
  *
  * Called where stock TTM would put the pages into a pool that every client
  * allocates from, or into the page allocator. No PTE to them is left: a BO is
- * unmapped before it is swapped out or moved, and a BO that is destroyed has no
- * mappings.
+ * unmapped before it is swapped out, moved or gutted, and a BO that is destroyed
+ * has no mappings.
  *
  * Context: May sleep; may be in reclaim. Allocates nothing and waits for nobody
- * (I6). The BO is reserved, or nobody else knows it any more.
+ * (I6). The BO is reserved, or nobody else knows it any more, or its device was
+ * unplugged.
  * Return: false if the caller shall free the pages as always (they are not
  * marked any more, if ever they were), true if they are not the caller's any
  * more.
@@ -522,12 +627,16 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
 	bool drained;
 
-	if (!set || !set->policy)
+	if (!set)
 		return false;
+	if (!set->policy) {
+		set->stock = false;
+		return false;
+	}
 
-	drained = ttm_pfnmap_set_drained(set, false);
-	if (drained && ttm_pfnmap_unmark_until(set, set->policy,
-					       tt->num_pages)) {
+	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
+	if (drained &&
+	    ttm_pfnmap_unmark_until(set, set->policy, tt->num_pages)) {
 		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
 		atomic_long_dec(&set->dev->sets_exposed);
 		set->policy = NULL;
@@ -535,10 +644,8 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	}
 
 	ttm_pfnmap_take_over(set, pool, tt);
-	if (drained) {
-		ttm_pfnmap_release(set);
+	if (drained && ttm_pfnmap_release(set))
 		return true;
-	}
 
 	/* ttm.ko must outlive what it has in quarantine. */
 	__module_get(THIS_MODULE);
@@ -565,7 +672,7 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
 	if (WARN_ONCE(set->policy, "a ttm_tt goes with its pages exposed\n")) {
-		ttm_pfnmap_set_drained(set, true);
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
 		atomic_long_add(tt->num_pages, &set->dev->pages_leaked);
 		atomic_long_dec(&set->dev->sets_exposed);
 	}
@@ -611,20 +718,21 @@ static void ttm_pfnmap_kick_cpu(struct work_struct *work)
 static DEFINE_PER_CPU(struct work_struct, ttm_pfnmap_kicks);
 
 /*
- * Does not wait: a busy real-time CPU would keep the reaper for ever. For the
- * same reason there may be kicks left of the time before; then it is too early.
+ * Does not wait: a busy real-time CPU would keep the reaper for ever. One that
+ * has not come to its last kick yet gets no second one, and the reaper's early
+ * look is off until it has.
  */
 static void ttm_pfnmap_kick(void)
 {
 	int cpu;
 
-	if (atomic_cmpxchg(&ttm_pfnmap_kicks_left, 0, 1))
-		return;
+	atomic_inc(&ttm_pfnmap_kicks_left);
 	cpus_read_lock();
 	for_each_online_cpu(cpu) {
 		atomic_inc(&ttm_pfnmap_kicks_left);
-		queue_work_on(cpu, system_wq,
-			      per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
+		if (!queue_work_on(cpu, system_wq,
+				   per_cpu_ptr(&ttm_pfnmap_kicks, cpu)))
+			atomic_dec(&ttm_pfnmap_kicks_left);
 	}
 	cpus_read_unlock();
 	ttm_pfnmap_kick_done();
@@ -634,22 +742,24 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 {
 	static unsigned int reaps;
 	struct ttm_pfnmap_set *set, *next;
+	bool again, borrowed = false;
 	LIST_HEAD(keep);
 	LIST_HEAD(todo);
-	bool again;
 
 	spin_lock(&ttm_pfnmap_lock);
 	list_splice_init(&ttm_pfnmap_quarantine, &todo);
 	spin_unlock(&ttm_pfnmap_lock);
 
 	list_for_each_entry_safe(set, next, &todo, quarantine) {
-		if (!ttm_pfnmap_set_drained(set, false)) {
-			list_move_tail(&set->quarantine, &keep);
-			continue;
-		}
+		bool drained;
+
 		list_del(&set->quarantine);
-		ttm_pfnmap_release(set);
-		module_put(THIS_MODULE);
+		drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
+		borrowed |= !drained;
+		if (drained && ttm_pfnmap_release(set))
+			module_put(THIS_MODULE);
+		else
+			list_add_tail(&set->quarantine, &keep);
 		cond_resched();
 	}
 
@@ -661,7 +771,8 @@ static void ttm_pfnmap_reap(struct work_struct *work)
 	if (!again)
 		return;
 	/* A look that a kick asked for does not bring the next kick nearer. */
-	if (!xchg(&ttm_pfnmap_kicked, false) && reaps++ % REAPS_PER_KICK == 0)
+	if (!xchg(&ttm_pfnmap_kicked, false) && borrowed &&
+	    reaps++ % REAPS_PER_KICK == 0)
 		ttm_pfnmap_kick();
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
 			   msecs_to_jiffies(REAP_PERIOD));
@@ -698,5 +809,4 @@ void ttm_pfnmap_lifetime_fini(void)
 		cancel_work_sync(per_cpu_ptr(&ttm_pfnmap_kicks, cpu));
 	cancel_delayed_work_sync(&ttm_pfnmap_reaper);
 	rhashtable_destroy(&ttm_pfnmap_sets);
-	rcu_barrier();
 }

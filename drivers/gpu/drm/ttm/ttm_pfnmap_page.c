@@ -14,22 +14,74 @@
 
 #include "ttm_pfnmap_internal.h"
 
-/* Does nobody but TTM and us use this page for anything? */
+/*
+ * Does nobody but TTM, its driver and us use this page for anything? (A driver
+ * may point page->mapping at its own address space while the BO has the page;
+ * amdgpu does.)
+ */
 static bool ttm_pfnmap_page_plain(struct page *page)
 {
-	return !page->mapping && atomic_read(&page->_mapcount) == -1 &&
-	       !PageLRU(page) && !PageSlab(page) && !PageHWPoison(page);
+	return atomic_read(&page->_mapcount) == -1 && !PageLRU(page) &&
+	       !PageSlab(page) && !PageHWPoison(page);
 }
 
-static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr)
+/* Is a chunk as the page allocator left it? */
+static bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) != !i || PageReserved(page) ||
+		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
+			return false;
+	}
+	return true;
+}
+
+static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr,
+				 bool reserve)
 {
 	unsigned long i;
 
 	for (i = 0; i < nr; i++) {
 		if (i)
 			set_page_count(head + i, 1);
-		SetPageReserved(head + i);
+		if (reserve)
+			SetPageReserved(head + i);
 	}
+}
+
+/* Verify every page of a chunk, then undo its marks. */
+static int ttm_pfnmap_unmark(struct page *head, unsigned int order,
+			     bool reserved)
+{
+	unsigned long i, nr = 1UL << order;
+	bool held = false;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = head + i;
+
+		if (page_ref_count(page) < 1 || page->mapping ||
+		    !!PageReserved(page) != reserved ||
+		    !ttm_pfnmap_page_plain(page))
+			return -EUCLEAN;
+		held |= page_ref_count(page) > 1;
+	}
+	if (held)
+		return -EBUSY;
+
+	for (i = 0; i < nr; i++) {
+		/* To 0 from 1 alone, so that no racing reference is lost. */
+		if (i && !page_ref_freeze(head + i, 1)) {
+			ttm_pfnmap_set_marks(head, i, reserved);
+			return -EBUSY;
+		}
+		if (reserved)
+			ClearPageReserved(head + i);
+	}
+	return 0;
 }
 
 /**
@@ -51,17 +103,9 @@ static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr)
  */
 int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = head + i;
-
-		if (page_ref_count(page) != !i || PageReserved(page) ||
-		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
-			return -EUCLEAN;
-	}
-
-	ttm_pfnmap_set_marks(head, nr);
+	if (!ttm_pfnmap_chunk_fresh(head, order))
+		return -EUCLEAN;
+	ttm_pfnmap_set_marks(head, 1UL << order, true);
 	return 0;
 }
 
@@ -70,35 +114,79 @@ int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
  *
- * Verifies every page before the first one is changed. A page that does not
- * look as it was left means that somebody used it whom the mode knows nothing
- * of, and must never reach the page allocator.
+ * Verifies every page before the first one is changed. Nobody keeps a reference
+ * to a reserved page, so a page that does not look as it was left was used by
+ * somebody whom the mode knows nothing of, and must never reach the page
+ * allocator. (Those who look through all of memory, to take a block offline for
+ * example, may have one for a moment.)
  *
  * Context: Any. The chunk is drained: nobody else can hold a PFN of it.
- * Return: true, or false if the chunk must be leaked.
+ * Return: 0, -EBUSY if a page has a reference too many, or -EUCLEAN if a page
+ * is not as it was left.
  */
-bool ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
+int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-
-	for (i = 0; i < nr; i++) {
-		struct page *page = head + i;
-
-		if (page_ref_count(page) != 1 || !PageReserved(page) ||
-		    !ttm_pfnmap_page_plain(page))
-			return false;
-	}
-
-	for (i = 0; i < nr; i++) {
-		/* To 0 from 1 alone, so that no racing reference is lost. */
-		if (i && !page_ref_freeze(head + i, 1)) {
-			ttm_pfnmap_set_marks(head, i);
-			return false;
-		}
-		ClearPageReserved(head + i);
-	}
-	return true;
+	return ttm_pfnmap_unmark(head, order, true);
 }
+
+/**
+ * ttm_pfnmap_counted_mark - mark a chunk under the policy "counted"
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * Every page gets a count of its own, so that KVM can take and drop references
+ * like those of any other page.
+ *
+ * Context: Any. The caller owns the chunk and no PTE to it exists yet.
+ * Return: 0, or -EUCLEAN with nothing changed if a page is not as the page
+ * allocator left it.
+ */
+int ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
+{
+	if (!ttm_pfnmap_chunk_fresh(head, order))
+		return -EUCLEAN;
+	ttm_pfnmap_set_marks(head, 1UL << order, false);
+	return 0;
+}
+
+/**
+ * ttm_pfnmap_counted_unmark - undo ttm_pfnmap_counted_mark()
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * No PTE is left, and KVM takes a reference under the page table lock that it
+ * reads the PTE under, so that no new one can come: a chunk whose counts are
+ * all 1 is held by nobody but TTM. A flag that KVM sets on pages it wrote to
+ * (PG_dirty, PG_referenced) is of no concern to the page allocator.
+ *
+ * Context: Any. No PTE to the chunk exists.
+ * Return: 0, -EBUSY if a page is held, or -EUCLEAN if one lost TTM's reference.
+ */
+int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
+{
+	return ttm_pfnmap_unmark(head, order, false);
+}
+
+#if TTM_PFNMAP_NAIVE
+/* What not to do: the mark alone, taken off whenever the BO is done with it. */
+int ttm_pfnmap_naive_mark(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		SetPageReserved(head + i);
+	return 0;
+}
+
+int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		ClearPageReserved(head + i);
+	return 0;
+}
+#endif
 
 /**
  * ttm_pfnmap_free_chunk - give an unmarked chunk back to the page allocator

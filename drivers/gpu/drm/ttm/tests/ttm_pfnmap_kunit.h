@@ -31,14 +31,14 @@ enum tampering {
 	COUNT_DOWN,
 	RESERVED_TOGGLED,
 	MAPPED,
-	HAS_MAPPING,
 	ON_LRU,
+	HAS_MAPPING,
 	NR_TAMPERINGS,
 };
 
 static const char *const tamperings[NR_TAMPERINGS] __maybe_unused = {
 	"count one up", "count one down", "PG_reserved toggled",
-	"mapped", "has a mapping", "on an LRU list",
+	"mapped", "on an LRU list", "has a mapping",
 };
 
 static inline void tamper(struct page *page, enum tampering how)
@@ -103,13 +103,30 @@ static inline void free_chunk(struct kunit *test, struct page *head,
 	KUNIT_EXPECT_FALSE(test, test_taint(TAINT_BAD_PAGE));
 }
 
-static inline unsigned long count_marked(struct page *head, unsigned long nr)
+static const struct ttm_pfnmap_policy *const policies[] __maybe_unused = {
+	&ttm_pfnmap_reserved,
+	&ttm_pfnmap_counted,
+};
+
+static inline unsigned long count_marked(const struct ttm_pfnmap_policy *policy,
+					 struct page *head, unsigned long nr)
 {
+	bool reserved = policy->mark == ttm_pfnmap_reserved_mark;
 	unsigned long i, marked = 0;
 
 	for (i = 0; i < nr; i++)
-		marked += page_ref_count(head + i) == 1 && PageReserved(head + i);
+		marked += page_ref_count(head + i) == 1 && !!PageReserved(head + i) == reserved;
 	return marked;
+}
+
+/* Pages of a chunk that are as the page allocator left them. */
+static inline unsigned long count_plain(struct page *head, unsigned long nr)
+{
+	unsigned long i, plain = 0;
+
+	for (i = 0; i < nr; i++)
+		plain += page_ref_count(head + i) == !i && !PageReserved(head + i);
+	return plain;
 }
 
 /* ---- Address spaces ---------------------------------------------------- */
@@ -230,22 +247,25 @@ static inline struct test_bo *bo_new_populated(struct kunit *test, unsigned int 
 	return buf;
 }
 
+/* While it has pages: marked as the device's policy says. */
 static inline unsigned long bo_marked(const struct test_bo *buf)
 {
+	const struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(buf->devs->ttm_dev);
 	unsigned long i, marked = 0;
 
 	for (i = 0; i < buf->tt.num_pages; i++)
-		marked += count_marked(buf->tt.pages[i], 1);
+		marked += count_marked(dev->policy ?: &ttm_pfnmap_reserved, buf->tt.pages[i], 1);
 	return marked;
 }
 
 static inline unsigned long bo_plain(const struct test_bo *buf)
 {
-	unsigned long i, plain = 0;
+	unsigned long i, nr, plain = 0;
 
-	for (i = 0; i < buf->tt.num_pages; i++)
-		plain += page_ref_count(buf->tt.pages[i]) < 2 &&
-			 !PageReserved(buf->tt.pages[i]);
+	for (i = 0; i < buf->tt.num_pages; i += nr) {
+		nr = 1UL << page_private(buf->tt.pages[i]);
+		plain += count_plain(buf->tt.pages[i], nr);
+	}
 	return plain;
 }
 
@@ -342,7 +362,7 @@ static inline struct ttm_pfnmap_dev *the_dev(struct kunit *test)
 }
 
 /* A device that has opted in, by hand. */
-static inline int opted_in_init(struct kunit *test)
+static inline int opt_in(struct kunit *test, const struct ttm_pfnmap_policy *policy)
 {
 	struct ttm_pfnmap_dev *dev;
 	int ret = device_init(test);
@@ -351,9 +371,19 @@ static inline int opted_in_init(struct kunit *test)
 		return ret;
 	dev = the_dev(test);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
-	dev->policy = &ttm_pfnmap_reserved;
+	dev->policy = policy;
 	atomic_set(&dev->state, TTM_PFNMAP_IDLE);
 	return 0;
+}
+
+static inline int opted_in_init(struct kunit *test)
+{
+	return opt_in(test, &ttm_pfnmap_reserved);
+}
+
+static inline int opted_in_counted_init(struct kunit *test)
+{
+	return opt_in(test, &ttm_pfnmap_counted);
 }
 
 #endif

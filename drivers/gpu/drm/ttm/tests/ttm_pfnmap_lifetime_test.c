@@ -117,6 +117,18 @@ static void drained_though_borrowed(struct kunit *test)
 	kthread_unuse_mm(&init_mm);
 }
 
+/* Under "counted" the pages are asked, and no address space. */
+static void drained_when_counted(struct kunit *test)
+{
+	struct test_mm *space = mm_new_recorded(test);
+
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_counted_mm_drained(space->mm));
+	vm_create(test, space);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_counted_mm_drained(space->mm));
+	mm_exit(space);
+	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_counted_mm_drained(space->mm));
+}
+
 static struct kunit_case drained_cases[] = {
 	KUNIT_CASE(drained_without_notifiers),
 	KUNIT_CASE(drained_when_nobody_else_holds),
@@ -124,6 +136,7 @@ static struct kunit_case drained_cases[] = {
 	KUNIT_CASE(drained_with_many_users),
 	KUNIT_CASE(drained_without_users),
 	KUNIT_CASE(drained_though_borrowed),
+	KUNIT_CASE(drained_when_counted),
 	{}
 };
 
@@ -295,7 +308,7 @@ static void fault_checks_the_vma(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, fault_vma(buf, space, &buf->tt, c->flags),
 			c->ret);
-	KUNIT_EXPECT_EQ(test, bo_marked(buf), c->ret ? 0 : 3);
+	KUNIT_EXPECT_EQ(test, c->ret ? bo_plain(buf) : bo_marked(buf), 3);
 	KUNIT_EXPECT_EQ(test, mm_grabs(space), c->ret ? 0 : 1);
 	/* I/O memory needs no mark, but the same kind of mapping. */
 	KUNIT_EXPECT_EQ(test, fault_vma(buf, space, NULL, c->flags), c->ret);
@@ -394,6 +407,40 @@ static void child_keeps_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
 }
 
+/* A BO that outlives many processes must not keep what is left of them. */
+static void dead_address_spaces_are_dropped(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	bool asks_mm = dev->policy == &ttm_pfnmap_reserved;
+	struct test_mm *alive = mm_new(test);
+	struct test_mm *dead = mm_new_recorded(test);
+	struct test_mm *vm = mm_new(test);
+	struct test_mm *latest = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, alive), 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, dead), 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, vm), 0);
+	vm_create(test, vm);
+	mm_exit(dead);
+	mm_exit(vm);
+	/* Less its user's hold, and with the test's own or the VM's. */
+	KUNIT_EXPECT_EQ(test, mm_grabs(dead), 1);
+	KUNIT_EXPECT_EQ(test, mm_grabs(vm), 1);
+	KUNIT_EXPECT_EQ(test, fault(buf, alive), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(dead), 1);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, latest), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(dead), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(vm), asks_mm ? 1 : 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(alive), 1);
+	KUNIT_EXPECT_EQ(test, mm_grabs(latest), 1);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 3);
+	vm_destroy(vm);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 3, 0);
+}
+
 static bool retire(struct test_bo *buf)
 {
 	return ttm_pfnmap_retire(&buf->devs->ttm_dev->pool, &buf->tt);
@@ -424,6 +471,26 @@ static void retire_drained(struct kunit *test)
 	expect_given_back(test, dev, 0, 7, 0);
 	KUNIT_EXPECT_FALSE(test, retire(buf));
 	expect_given_back(test, dev, 0, 7, 0);
+}
+
+/* The device's may change for want of room in the quarantine. */
+static void set_keeps_its_policy(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	const struct ttm_pfnmap_policy *other =
+		policies[dev->policy == policies[0]];
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	dev->policy = other;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_NE(test, bo_marked(buf), 7);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 7, 0);
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
 }
 
 static void expose_and_retire_again(struct kunit *test)
@@ -460,8 +527,8 @@ static struct test_bo *bo_new_quarantined(struct kunit *test,
 	return buf;
 }
 
-/* The quarantine chains a set's chunks by the first page's lru; it has one. */
-static struct ttm_pfnmap_set *set_of_chunk(struct page *head)
+/* The quarantine chains a set's chunks by the first page's lru. */
+static struct ttm_pfnmap_set *set_of_only_chunk(struct page *head)
 {
 	return container_of(head->lru.next, struct ttm_pfnmap_set, chunks);
 }
@@ -481,7 +548,7 @@ static void one_link_for_all_faults(struct kunit *test)
 	vm_create(test, space);
 	bo_unpopulate(buf);
 	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 4);
-	set = set_of_chunk(buf->tt.pages[0]);
+	set = set_of_only_chunk(buf->tt.pages[0]);
 	KUNIT_ASSERT_PTR_EQ(test, set->dev, dev);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&set->links), 1);
 	vm_destroy(space);
@@ -652,55 +719,110 @@ struct odd_case {
 	unsigned int order;
 };
 
-static const struct odd_case odd_cases[] = {
-	{ "count, first chunk, first page", 0, COUNT_UP, 0, 2 },
-	{ "count, first chunk, last page", 3, COUNT_UP, 0, 2 },
-	{ "count, middle chunk, first page", 4, COUNT_UP, 4, 1 },
-	{ "count, last chunk", 6, COUNT_UP, 6, 0 },
+/* Somebody holds a page. */
+static const struct odd_case held_cases[] = {
+	{ "first chunk, first page", 0, COUNT_UP, 0, 2 },
+	{ "first chunk, last page", 3, COUNT_UP, 0, 2 },
+	{ "middle chunk, first page", 4, COUNT_UP, 4, 1 },
+	{ "last chunk", 6, COUNT_UP, 6, 0 },
+};
+
+/* Nothing that will pass. */
+static const struct odd_case broken_cases[] = {
+	{ "count, first chunk, first page", 0, COUNT_DOWN, 0, 2 },
+	{ "count, middle chunk, last page", 5, COUNT_DOWN, 4, 1 },
 	{ "flag, first chunk, second page", 1, RESERVED_TOGGLED, 0, 2 },
 	{ "flag, middle chunk, last page", 5, RESERVED_TOGGLED, 4, 1 },
 	{ "flag, last chunk", 6, RESERVED_TOGGLED, 6, 0 },
 	{ "mapped, first chunk, last page", 3, MAPPED, 0, 2 },
+	{ "mapping, first chunk, second page", 1, HAS_MAPPING, 0, 2 },
 	{ "mapping, last chunk", 6, HAS_MAPPING, 6, 0 },
 };
 
-KUNIT_ARRAY_PARAM_DESC(odd, odd_cases, name);
+/* What keeps a page from being marked. */
+static const struct odd_case unfit_cases[] = {
+	{ "count, first chunk, first page", 0, COUNT_UP, 0, 2 },
+	{ "count, first chunk, last page", 3, COUNT_UP, 0, 2 },
+	{ "count, middle chunk, first page", 4, COUNT_UP, 4, 1 },
+	{ "count, last chunk", 6, COUNT_UP, 6, 0 },
+	{ "flag, middle chunk, last page", 5, RESERVED_TOGGLED, 4, 1 },
+	{ "flag, last chunk", 6, RESERVED_TOGGLED, 6, 0 },
+	{ "mapped, first chunk, last page", 3, MAPPED, 0, 2 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(held, held_cases, name);
+KUNIT_ARRAY_PARAM_DESC(broken, broken_cases, name);
+KUNIT_ARRAY_PARAM_DESC(unfit, unfit_cases, name);
 
 /* The leaked chunk is ours to put right: nobody else will ever look at it. */
 static void free_leaked(struct kunit *test, const struct odd_case *c,
 			struct page **pages)
 {
+	const struct ttm_pfnmap_policy *policy = the_dev(test)->policy;
+	struct page *head = pages[c->chunk];
+
 	repair(pages[c->page], c->how);
-	KUNIT_ASSERT_EQ(test, count_marked(pages[c->chunk], 1UL << c->order),
+	KUNIT_ASSERT_EQ(test, count_marked(policy, head, 1UL << c->order),
 			1UL << c->order);
-	KUNIT_ASSERT_TRUE(test, ttm_pfnmap_reserved_unmark(pages[c->chunk],
-							   c->order));
-	free_chunk(test, pages[c->chunk], c->order);
+	KUNIT_ASSERT_EQ(test, policy->unmark(head, c->order), 0);
+	free_chunk(test, head, c->order);
 }
 
-static void fault_refuses_odd_page(struct kunit *test)
+/* It is a BO like one of stock TTM's, for as long as it has these pages. */
+static void fault_maps_unfit_page(struct kunit *test)
 {
 	const struct odd_case *c = test->param_value;
 	struct ttm_pfnmap_dev *dev = the_dev(test);
 	struct test_mm *space = mm_new(test);
+	struct test_mm *child = mm_new(test);
 	struct test_bo *buf = bo_new_populated(test, 7);
 	struct page *page = buf->tt.pages[c->page];
 
 	tamper(page, c->how);
-	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
 	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
 	expect_marked(test, dev, 0, 0, 0);
 	repair(page, c->how);
 	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
-	/* Refused and not broken: it works when the page is as it should be. */
+
+	/* It has PTEs now, behind which nothing may be marked. */
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	fork_to(buf, child);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+	expect_marked(test, dev, 0, 0, 0);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 0, 0);
+
+	bo_populate(test, buf);
 	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
 	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
 	expect_marked(test, dev, 1, 3, 7);
 	bo_unpopulate(buf);
 	expect_given_back(test, dev, 0, 7, 0);
 }
 
-static void retire_leaks_odd_chunk(struct kunit *test)
+/* As amdgpu does, which clears it before it gives the pages back. */
+static void fault_ignores_mapping(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	int i;
+
+	for (i = 0; i < 7; i++)
+		tamper(buf->tt.pages[i], HAS_MAPPING);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	for (i = 0; i < 7; i++)
+		repair(buf->tt.pages[i], HAS_MAPPING);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void retire_leaks_broken_chunk(struct kunit *test)
 {
 	const struct odd_case *c = test->param_value;
 	struct ttm_pfnmap_dev *dev = the_dev(test);
@@ -717,7 +839,7 @@ static void retire_leaks_odd_chunk(struct kunit *test)
 	free_leaked(test, c, buf->tt.pages);
 }
 
-static void quarantine_leaks_odd_chunk(struct kunit *test)
+static void quarantine_leaks_broken_chunk(struct kunit *test)
 {
 	const struct odd_case *c = test->param_value;
 	struct ttm_pfnmap_dev *dev = the_dev(test);
@@ -734,52 +856,272 @@ static void quarantine_leaks_odd_chunk(struct kunit *test)
 	free_leaked(test, c, buf->tt.pages);
 }
 
-/* Pages that a driver brought, without an order in the first one's private. */
-static void fault_refuses_foreign_pages(struct kunit *test)
+/* ---- Pages that somebody holds ----------------------------------------- */
+
+/* Only the chunk that is held is kept, and only until it is not. */
+static void retire_keeps_held_chunk(struct kunit *test)
 {
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
 	struct test_mm *space = mm_new(test);
 	struct test_bo *buf = bo_new_populated(test, 7);
-	struct page *head = buf->tt.pages[0];
-	struct page *second = buf->tt.pages[1];
-	const unsigned long bad[] = { 3, TTM_PFNMAP_ORDERS, -1UL };
+	struct page *page = buf->tt.pages[c->page];
+	long held = 1L << c->order;
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(page, COUNT_UP);
+	bo_unpopulate(buf);
+	expect_marked(test, dev, 0, 1, held);
+	expect_given_back(test, dev, held, 7 - held, 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	let_reaper_look();
+	expect_given_back(test, dev, held, 7 - held, 0);
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 2);
+	repair(page, COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+/* First the address space is not drained, then a page is held. */
+static void quarantine_keeps_held_chunk(struct kunit *test)
+{
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_quarantined(test, space, 7);
+	long held = 1L << c->order;
+
+	tamper(buf->tt.pages[c->page], COUNT_UP);
+	vm_destroy(space);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7 - held));
+	let_reaper_look();
+	expect_marked(test, dev, 0, 1, held);
+	expect_given_back(test, dev, held, 7 - held, 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	repair(buf->tt.pages[c->page], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void held_chunks_go_one_by_one(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(buf->tt.pages[1], COUNT_UP);
+	tamper(buf->tt.pages[3], COUNT_UP);
+	tamper(buf->tt.pages[4], COUNT_UP);
+	tamper(buf->tt.pages[6], COUNT_UP);
+	bo_unpopulate(buf);
+	expect_marked(test, dev, 0, 3, 7);
+	expect_given_back(test, dev, 7, 0, 0);
+	repair(buf->tt.pages[4], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 2));
+	expect_marked(test, dev, 0, 2, 5);
+	/* One of two that hold the same chunk. */
+	repair(buf->tt.pages[1], COUNT_UP);
+	let_reaper_look();
+	expect_given_back(test, dev, 5, 2, 0);
+	repair(buf->tt.pages[3], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 6));
+	expect_given_back(test, dev, 1, 6, 0);
+	repair(buf->tt.pages[6], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+static void held_chunk_outlives_the_device(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 4);
+	struct page *page = buf->tt.pages[2];
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		set_page_private(head, bad[i]);
-		KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
-	}
-	set_page_private(head, 2);
-	buf->tt.pages[1] = buf->tt.pages[2];
-	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
-	buf->tt.pages[1] = NULL;
-	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
-	buf->tt.pages[1] = second;
-	buf->tt.pages[4] = NULL;
-	KUNIT_EXPECT_EQ(test, fault(buf, space), VM_FAULT_SIGBUS);
-	buf->tt.pages[4] = buf->tt.pages[5] - 1;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(page, COUNT_UP);
+	bo_unpopulate(buf);
+	ttm_device_fini(devs->ttm_dev);
+	devs->ttm_dev = NULL;
+	mm_exit(space);
+	let_reaper_look();
+	KUNIT_ASSERT_TRUE(test, dev_is_listed(dev));
+	expect_given_back(test, dev, 4, 0, 0);
+	repair(page, COUNT_UP);
+	for (i = 0; i < REAPER_TRIES && dev_is_listed(dev); i++)
+		msleep(20);
+	KUNIT_EXPECT_FALSE(test, dev_is_listed(dev));
+}
+
+/* As in ttm_pfnmap_lifetime.c; the first look is at retire. */
+#define REAP_PERIOD 200
+#define PATIENCE 5
+
+/* Nobody has a reason to hold a reserved page, so it is a page gone wrong. */
+static void reserved_loses_patience(struct kunit *test)
+{
+	static struct ttm_pfnmap_policy impatient;
+	const struct odd_case *c = test->param_value;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	long held = 1L << c->order;
+	unsigned long start;
+
+	KUNIT_EXPECT_EQ(test, dev->policy->patience, 50);
+	impatient = *dev->policy;
+	impatient.patience = PATIENCE;
+	dev->policy = &impatient;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(buf->tt.pages[c->page], COUNT_UP);
+	start = jiffies;
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 7));
+	KUNIT_EXPECT_GE(test, jiffies_to_msecs(jiffies - start),
+			(PATIENCE - 1) * REAP_PERIOD);
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7 - held, held);
+	free_leaked(test, c, buf->tt.pages);
+}
+
+/* KVM holds a counted page for as long as its VM uses it. */
+static void counted_never_loses_patience(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 4);
+	struct ttm_pfnmap_set *set;
+
+	KUNIT_EXPECT_EQ(test, dev->policy->patience, 0);
+	KUNIT_EXPECT_FALSE(test, dev->policy->bounded);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(buf->tt.pages[2], COUNT_UP);
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 4);
+	set = set_of_only_chunk(buf->tt.pages[0]);
+	KUNIT_ASSERT_PTR_EQ(test, set->dev, dev);
+	WRITE_ONCE(set->looks, 1000000);
+	let_reaper_look();
+	expect_given_back(test, dev, 4, 0, 0);
+	KUNIT_EXPECT_EQ(test, count_marked(dev->policy, buf->tt.pages[0], 4),
+			3);
+	repair(buf->tt.pages[2], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 4));
+	expect_given_back(test, dev, 0, 4, 0);
+}
+
+/* A VM that holds no page of the BO does not keep any. */
+static void counted_does_not_ask_vms(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	vm_create(test, space);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 2);
+	bo_unpopulate(buf);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+/* Pages that a driver brought, without an order in the first one's private. */
+enum foreign {
+	ORDER_TOO_BIG,
+	ORDER_IMPOSSIBLE,
+	ORDER_WRAPS,
+	NOT_IN_A_ROW,
+	MISSING,
+	HEAD_MISSING,
+	NR_FOREIGN,
+};
+
+static const char *const foreign_names[NR_FOREIGN] = {
+	"order too big", "order impossible", "order wraps",
+	"not in a row",	 "a page missing",   "a first page missing",
+};
+
+static const void *foreign_gen_params(const void *prev, char *desc)
+{
+	unsigned long n = (unsigned long)prev;
+
+	if (n >= NR_FOREIGN)
+		return NULL;
+	strscpy(desc, foreign_names[n], KUNIT_PARAM_DESC_SIZE);
+	return (void *)(n + 1);
+}
+
+static void make_foreign(struct page **pages, enum foreign how)
+{
+	const unsigned long orders[] = { 3, TTM_PFNMAP_ORDERS, -1UL };
+
+	if (how <= ORDER_WRAPS)
+		set_page_private(pages[0], orders[how]);
+	else if (how == NOT_IN_A_ROW)
+		pages[1] = pages[2];
+	else
+		pages[how == MISSING ? 1 : 4] = NULL;
+}
+
+static void fault_maps_foreign_pages(struct kunit *test)
+{
+	enum foreign how = (unsigned long)test->param_value - 1;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *pages[7];
+
+	memcpy(pages, buf->tt.pages, sizeof(pages));
+	make_foreign(buf->tt.pages, how);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	set_page_private(pages[0], 2);
+	memcpy(buf->tt.pages, pages, sizeof(pages));
 
 	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
 	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
-	expect_marked(test, the_dev(test), 0, 0, 0);
+	expect_marked(test, dev, 0, 0, 0);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 0, 0);
+	bo_populate(test, buf);
 	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
 }
 
+/* Whatever the policy. A macro: KUnit keeps a case's result in its table. */
+#define COMMON_CASES \
+	KUNIT_CASE(fault_marks_every_page), KUNIT_CASE(fault_marks_big_chunk), \
+		KUNIT_CASE(fault_again_adds_nothing), \
+		KUNIT_CASE(one_grab_for_all_bos), \
+		KUNIT_CASE(many_address_spaces), \
+		KUNIT_CASE_PARAM(fault_checks_the_vma, vma_gen_params), \
+		KUNIT_CASE(fault_on_io_memory_marks_nothing), \
+		KUNIT_CASE(external_pages_are_not_marked), \
+		KUNIT_CASE(prepare_twice_is_once), \
+		KUNIT_CASE(child_inherits_exposure), \
+		KUNIT_CASE(fork_leaves_unplugged_alone), \
+		KUNIT_CASE(dead_address_spaces_are_dropped), \
+		KUNIT_CASE(retire_unexposed), KUNIT_CASE(retire_drained), \
+		KUNIT_CASE(set_keeps_its_policy), \
+		KUNIT_CASE(expose_and_retire_again), \
+		KUNIT_CASE_PARAM(fault_maps_unfit_page, unfit_gen_params), \
+		KUNIT_CASE_PARAM(fault_maps_foreign_pages, \
+				 foreign_gen_params), \
+		KUNIT_CASE(fault_ignores_mapping), \
+		KUNIT_CASE_PARAM(retire_leaks_broken_chunk, \
+				 broken_gen_params), \
+		KUNIT_CASE_PARAM(retire_keeps_held_chunk, held_gen_params), \
+		KUNIT_CASE(held_chunks_go_one_by_one), \
+		KUNIT_CASE(held_chunk_outlives_the_device)
+
 static struct kunit_case lifetime_cases[] = {
-	KUNIT_CASE(fault_marks_every_page),
-	KUNIT_CASE(fault_marks_big_chunk),
-	KUNIT_CASE(fault_again_adds_nothing),
-	KUNIT_CASE(one_grab_for_all_bos),
-	KUNIT_CASE(many_address_spaces),
-	KUNIT_CASE_PARAM(fault_checks_the_vma, vma_gen_params),
-	KUNIT_CASE(fault_on_io_memory_marks_nothing),
-	KUNIT_CASE(external_pages_are_not_marked),
-	KUNIT_CASE(prepare_twice_is_once),
-	KUNIT_CASE(child_inherits_exposure),
-	KUNIT_CASE(fork_leaves_unplugged_alone),
+	COMMON_CASES,
 	KUNIT_CASE(child_keeps_pages),
-	KUNIT_CASE(retire_unexposed),
-	KUNIT_CASE(retire_drained),
-	KUNIT_CASE(expose_and_retire_again),
 	KUNIT_CASE(one_link_for_all_faults),
 	KUNIT_CASE(quarantine_keeps_until_drained),
 	KUNIT_CASE(quarantine_outlives_the_process),
@@ -787,10 +1129,9 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE(quarantine_lets_go_of_drained),
 	KUNIT_CASE(quarantine_is_not_the_bos_any_more),
 	KUNIT_CASE(quarantine_outlives_the_device),
-	KUNIT_CASE_PARAM(fault_refuses_odd_page, odd_gen_params),
-	KUNIT_CASE_PARAM(retire_leaks_odd_chunk, odd_gen_params),
-	KUNIT_CASE_PARAM(quarantine_leaks_odd_chunk, odd_gen_params),
-	KUNIT_CASE(fault_refuses_foreign_pages),
+	KUNIT_CASE_PARAM(quarantine_leaks_broken_chunk, broken_gen_params),
+	KUNIT_CASE_PARAM(quarantine_keeps_held_chunk, held_gen_params),
+	KUNIT_CASE_PARAM(reserved_loses_patience, held_gen_params),
 	{}
 };
 
@@ -803,7 +1144,23 @@ static struct kunit_suite lifetime_suite = {
 	.test_cases = lifetime_cases,
 };
 
-kunit_test_suites(&drained_suite, &lifetime_suite);
+static struct kunit_case counted_cases[] = {
+	COMMON_CASES,
+	KUNIT_CASE(counted_never_loses_patience),
+	KUNIT_CASE(counted_does_not_ask_vms),
+	{}
+};
+
+static struct kunit_suite counted_suite = {
+	.name = "ttm_pfnmap_counted",
+	.suite_init = suite_init,
+	.suite_exit = suite_exit,
+	.init = opted_in_counted_init,
+	.exit = device_exit,
+	.test_cases = counted_cases,
+};
+
+kunit_test_suites(&drained_suite, &lifetime_suite, &counted_suite);
 
 MODULE_DESCRIPTION("KUnit suites of TTM's PFNMAP mode: lifetime");
 MODULE_LICENSE("GPL");

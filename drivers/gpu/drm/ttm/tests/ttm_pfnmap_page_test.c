@@ -10,39 +10,78 @@
 
 static const unsigned int positions[] = { 0, 1, 7, MARK_PAGES - 1 };
 
-/* A parameter is the number of a (tampering, position) pair, from 1. */
+/* A parameter is the number of a (tampering, position, policy), from 1. */
 static const void *tampered_gen_params(const void *prev, char *desc)
 {
 	unsigned long n = (unsigned long)prev;
+	unsigned long pair = n / ARRAY_SIZE(policies);
 
-	if (n >= NR_TAMPERINGS * ARRAY_SIZE(positions))
+	if (pair >= NR_TAMPERINGS * ARRAY_SIZE(positions))
 		return NULL;
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, page %u of %u",
-		 tamperings[n / ARRAY_SIZE(positions)],
-		 positions[n % ARRAY_SIZE(positions)], MARK_PAGES);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, page %u of %u, %s",
+		 tamperings[pair / ARRAY_SIZE(positions)],
+		 positions[pair % ARRAY_SIZE(positions)], MARK_PAGES,
+		 policies[n % ARRAY_SIZE(policies)]->name);
 	return (void *)(n + 1);
+}
+
+/* Those that a page must not have before it is marked: HAS_MAPPING is last. */
+static const void *unfit_gen_params(const void *prev, char *desc)
+{
+	const unsigned long end =
+		HAS_MAPPING * ARRAY_SIZE(positions) * ARRAY_SIZE(policies);
+
+	static_assert(HAS_MAPPING == NR_TAMPERINGS - 1);
+	return (unsigned long)prev < end ? tampered_gen_params(prev, desc) :
+					   NULL;
 }
 
 static enum tampering tampered_how(const struct kunit *test)
 {
-	return ((unsigned long)test->param_value - 1) / ARRAY_SIZE(positions);
+	return ((unsigned long)test->param_value - 1) / ARRAY_SIZE(policies) /
+	       ARRAY_SIZE(positions);
 }
 
 static unsigned int tampered_page(const struct kunit *test)
 {
-	return positions[((unsigned long)test->param_value - 1) %
-			 ARRAY_SIZE(positions)];
+	return positions[((unsigned long)test->param_value - 1) /
+			 ARRAY_SIZE(policies) % ARRAY_SIZE(positions)];
 }
 
-/* A parameter is an order + 1. */
+/* A parameter is the number of an (order, policy), from 1. */
 static const void *order_gen_params(const void *prev, char *desc)
 {
 	unsigned long n = (unsigned long)prev;
 
-	if (n > 9)
+	if (n / ARRAY_SIZE(policies) > 9)
 		return NULL;
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "order %lu", n);
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "order %lu, %s",
+		 n / ARRAY_SIZE(policies),
+		 policies[n % ARRAY_SIZE(policies)]->name);
 	return (void *)(n + 1);
+}
+
+static unsigned int param_order(const struct kunit *test)
+{
+	return ((unsigned long)test->param_value - 1) / ARRAY_SIZE(policies);
+}
+
+/* A parameter is the number of a policy, from 1. */
+static const void *policy_gen_params(const void *prev, char *desc)
+{
+	unsigned long n = (unsigned long)prev;
+
+	if (n >= ARRAY_SIZE(policies))
+		return NULL;
+	strscpy(desc, policies[n]->name, KUNIT_PARAM_DESC_SIZE);
+	return (void *)(n + 1);
+}
+
+/* The policy is the last part of every kind of parameter. */
+static const struct ttm_pfnmap_policy *param_policy(const struct kunit *test)
+{
+	return policies[((unsigned long)test->param_value - 1) %
+			ARRAY_SIZE(policies)];
 }
 
 static struct page *alloc_chunk(struct kunit *test, unsigned int order)
@@ -74,35 +113,35 @@ static void expect_unchanged(struct kunit *test, struct page *head,
 
 static void mark_marks_every_page(struct kunit *test)
 {
-	unsigned int order = (unsigned long)test->param_value - 1;
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	unsigned int order = param_order(test);
 	struct page *head = alloc_chunk(test, order);
 
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, order), 0);
-	KUNIT_EXPECT_EQ(test, count_marked(head, 1UL << order), 1UL << order);
-	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_unmark(head, order));
+	KUNIT_EXPECT_EQ(test, policy->mark(head, order), 0);
+	KUNIT_EXPECT_EQ(test, count_marked(policy, head, 1UL << order),
+			1UL << order);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, order), 0);
 	free_chunk(test, head, order);
 }
 
 static void unmark_restores_every_page(struct kunit *test)
 {
-	unsigned int order = (unsigned long)test->param_value - 1;
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	unsigned int order = param_order(test);
 	unsigned long nr = 1UL << order;
 	struct page *head = alloc_chunk(test, order);
 	struct page *saved = save_pages(test, head, nr);
-	unsigned long i, plain = 0;
 
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, order), 0);
-	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_unmark(head, order));
-	for (i = 0; i < nr; i++)
-		plain += page_ref_count(head + i) == !i &&
-			 !PageReserved(head + i);
-	KUNIT_EXPECT_EQ(test, plain, nr);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, order), 0);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, order), 0);
+	KUNIT_EXPECT_EQ(test, count_plain(head, nr), nr);
 	expect_unchanged(test, head, saved, nr);
 	free_chunk(test, head, order);
 }
 
 static void mark_refuses_used_page(struct kunit *test)
 {
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
 	enum tampering how = tampered_how(test);
 	struct page *head = alloc_chunk(test, MARK_ORDER);
 	struct page *page = head + tampered_page(test);
@@ -110,67 +149,134 @@ static void mark_refuses_used_page(struct kunit *test)
 
 	tamper(page, how);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER),
-			-EUCLEAN);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 
 	repair(page, how);
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER), 0);
-	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_unmark(head, MARK_ORDER));
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
+	free_chunk(test, head, MARK_ORDER);
+}
+
+/* Drivers point it at their own address space, and clear it in time. */
+static void mark_ignores_mapping(struct kunit *test)
+{
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	struct page *head = alloc_chunk(test, MARK_ORDER);
+	int i;
+
+	for (i = 0; i < MARK_PAGES; i++)
+		tamper(head + i, HAS_MAPPING);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, count_marked(policy, head, MARK_PAGES),
+			MARK_PAGES);
+	for (i = 0; i < MARK_PAGES; i++) {
+		KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER),
+				-EUCLEAN);
+		KUNIT_EXPECT_PTR_EQ(test, (void *)head[i].mapping,
+				    (void *)(head + i));
+		repair(head + i, HAS_MAPPING);
+	}
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
 	free_chunk(test, head, MARK_ORDER);
 }
 
 static void mark_refuses_compound_page(struct kunit *test)
 {
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
 	struct page *head = alloc_pages(GFP_KERNEL | __GFP_COMP, MARK_ORDER);
 	struct page *saved;
 
 	KUNIT_ASSERT_NOT_NULL(test, head);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER),
-			-EUCLEAN);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 	free_chunk(test, head, MARK_ORDER);
 }
 
 static void mark_refuses_marked_chunk(struct kunit *test)
 {
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
 	struct page *head = alloc_chunk(test, MARK_ORDER);
 
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER), 0);
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER),
-			-EUCLEAN);
-	KUNIT_EXPECT_EQ(test, count_marked(head, MARK_PAGES), MARK_PAGES);
-	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_unmark(head, MARK_ORDER));
-	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_unmark(head, MARK_ORDER));
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, count_marked(policy, head, MARK_PAGES),
+			MARK_PAGES);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), -EUCLEAN);
+	free_chunk(test, head, MARK_ORDER);
+}
+
+/* A set keeps the policy that it was marked under; it must matter. */
+static void policies_do_not_mix(struct kunit *test)
+{
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	const struct ttm_pfnmap_policy *other = policies[policy == policies[0]];
+	struct page *head = alloc_chunk(test, MARK_ORDER);
+	struct page *saved;
+
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	saved = save_pages(test, head, MARK_PAGES);
+	KUNIT_EXPECT_EQ(test, other->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, other->unmark(head, MARK_ORDER), -EUCLEAN);
+	expect_unchanged(test, head, saved, MARK_PAGES);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
 	free_chunk(test, head, MARK_ORDER);
 }
 
 static void unmark_refuses_changed_page(struct kunit *test)
 {
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
 	enum tampering how = tampered_how(test);
 	struct page *head = alloc_chunk(test, MARK_ORDER);
 	struct page *page = head + tampered_page(test);
 	struct page *saved;
 
-	KUNIT_EXPECT_EQ(test, ttm_pfnmap_reserved_mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
 	tamper(page, how);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_reserved_unmark(head, MARK_ORDER));
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER),
+			how == COUNT_UP ? -EBUSY : -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 
 	repair(page, how);
-	KUNIT_EXPECT_TRUE(test, ttm_pfnmap_reserved_unmark(head, MARK_ORDER));
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
+	free_chunk(test, head, MARK_ORDER);
+}
+
+/* Waiting for the holder would not make the other page better. */
+static void unmark_prefers_the_worse(struct kunit *test)
+{
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	enum tampering how = tampered_how(test);
+	struct page *head, *page, *held;
+
+	head = alloc_chunk(test, MARK_ORDER);
+	page = head + tampered_page(test);
+	held = head + (tampered_page(test) ? 0 : 1);
+	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	tamper(page, how);
+	tamper(held, COUNT_UP);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER),
+			how == COUNT_UP ? -EBUSY : -EUCLEAN);
+	repair(page, how);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), -EBUSY);
+	repair(held, COUNT_UP);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
 	free_chunk(test, head, MARK_ORDER);
 }
 
 static struct kunit_case mark_cases[] = {
 	KUNIT_CASE_PARAM(mark_marks_every_page, order_gen_params),
 	KUNIT_CASE_PARAM(unmark_restores_every_page, order_gen_params),
-	KUNIT_CASE_PARAM(mark_refuses_used_page, tampered_gen_params),
-	KUNIT_CASE(mark_refuses_compound_page),
-	KUNIT_CASE(mark_refuses_marked_chunk),
+	KUNIT_CASE_PARAM(mark_refuses_used_page, unfit_gen_params),
+	KUNIT_CASE_PARAM(mark_ignores_mapping, policy_gen_params),
+	KUNIT_CASE_PARAM(mark_refuses_compound_page, policy_gen_params),
+	KUNIT_CASE_PARAM(mark_refuses_marked_chunk, policy_gen_params),
+	KUNIT_CASE_PARAM(policies_do_not_mix, policy_gen_params),
 	KUNIT_CASE_PARAM(unmark_refuses_changed_page, tampered_gen_params),
+	KUNIT_CASE_PARAM(unmark_prefers_the_worse, tampered_gen_params),
 	{}
 };
 

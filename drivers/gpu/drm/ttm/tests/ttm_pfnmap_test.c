@@ -265,6 +265,15 @@ static void state_decides(struct kunit *test)
 				-EALREADY);
 }
 
+static void policy_has_its_name(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+
+	KUNIT_EXPECT_STREQ(test, ttm_pfnmap_dev_policy(dev), "reserved");
+	dev->policy = &ttm_pfnmap_counted;
+	KUNIT_EXPECT_STREQ(test, ttm_pfnmap_dev_policy(dev), "counted");
+}
+
 static void no_dev_marks_nothing(struct kunit *test)
 {
 	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_dev_marks(NULL));
@@ -312,7 +321,7 @@ struct ops_case {
 	bool fits;
 };
 
-#define TTM_OPS                                           \
+#define TTM_OPS \
 	.open = ttm_bo_vm_open, .close = ttm_bo_vm_close, \
 	.fault = ttm_bo_vm_fault
 
@@ -375,6 +384,7 @@ static void fault_checks_the_ops(struct kunit *test)
 
 static struct kunit_case device_cases[] = {
 	KUNIT_CASE_PARAM(state_decides, state_gen_params),
+	KUNIT_CASE(policy_has_its_name),
 	KUNIT_CASE(no_dev_marks_nothing),
 	KUNIT_CASE(switched_off_marks_nothing),
 	KUNIT_CASE(driver_asks_after_parameter),

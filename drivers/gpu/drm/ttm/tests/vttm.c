@@ -43,6 +43,7 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_prime.h>
 #include <drm/ttm/ttm_pfnmap.h>
+#include <drm/ttm/ttm_pool.h>
 #include <drm/ttm/ttm_range_manager.h>
 
 #include "vttm_compat.h"
@@ -54,27 +55,31 @@ MODULE_PARM_DESC(optin, "Opt into TTM's PFNMAP mode (default: true)");
 
 static bool twin;
 module_param(twin, bool, 0444);
-MODULE_PARM_DESC(twin, "Add a second device that never opts in (default: false)");
+MODULE_PARM_DESC(twin,
+		 "Add a second device that never opts in (default: false)");
 
 static unsigned int vram_mb = 16;
 module_param(vram_mb, uint, 0444);
-MODULE_PARM_DESC(vram_mb, "Size of each device's fake VRAM in MiB (default: 16)");
+MODULE_PARM_DESC(vram_mb,
+		 "Size of each device's fake VRAM in MiB (default: 16)");
 
 static bool bad_vm_ops;
 module_param(bad_vm_ops, bool, 0444);
-MODULE_PARM_DESC(bad_vm_ops, "Have a pfn_mkwrite, which the mode refuses (default: false)");
+MODULE_PARM_DESC(bad_vm_ops,
+		 "Have a pfn_mkwrite, which the mode refuses (default: false)");
 
 static bool dma_alloc;
 module_param(dma_alloc, bool, 0444);
-MODULE_PARM_DESC(dma_alloc, "Use TTM's DMA pool, which the mode refuses (default: false)");
+MODULE_PARM_DESC(dma_alloc,
+		 "Use TTM's DMA pool, which the mode refuses (default: false)");
 
 /* Swapout is tried this often while others keep locking the BO. */
-#define VTTM_SWAPOUT_TRIES	100
+#define VTTM_SWAPOUT_TRIES 100
 
 /* Platform device ids; the twin ignores every parameter but vram_mb. */
-#define VTTM_ID_MAIN		0
-#define VTTM_ID_TWIN		1
-#define VTTM_NUM_DEVICES	2
+#define VTTM_ID_MAIN 0
+#define VTTM_ID_TWIN 1
+#define VTTM_NUM_DEVICES 2
 
 /**
  * struct vttm - one device
@@ -129,7 +134,7 @@ struct vttm_bo {
 };
 
 /* struct vttm_file.flags */
-#define VTTM_FILE_BAD_VMA	0
+#define VTTM_FILE_BAD_VMA 0
 
 /**
  * struct vttm_file - one open file
@@ -219,7 +224,8 @@ static int vttm_vram_init(struct vttm *vttm)
 
 	/* vram_size counts up, so that vttm_vram_fini() knows where it ended. */
 	while (vttm->vram_size < num_pages) {
-		page = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL);
+		page = alloc_page(GFP_KERNEL | __GFP_ZERO |
+				  __GFP_RETRY_MAYFAIL);
 		if (!page)
 			return -ENOMEM;
 		vttm->vram_pages[vttm->vram_size++] = page;
@@ -278,6 +284,35 @@ static void vttm_tt_destroy(struct ttm_device *bdev, struct ttm_tt *tt)
 	kfree(tt);
 }
 
+/*
+ * While a BO has pages, their mapping is the device's address space: amdgpu does
+ * that, and the PFNMAP mode has to live with it.
+ */
+static void vttm_tt_set_mapping(struct ttm_device *bdev, struct ttm_tt *tt,
+				struct address_space *mapping)
+{
+	if (bdev->pool.use_dma_alloc)
+		return;
+	for (unsigned long i = 0; i < tt->num_pages; i++)
+		tt->pages[i]->mapping = mapping;
+}
+
+static int vttm_tt_populate(struct ttm_device *bdev, struct ttm_tt *tt,
+			    struct ttm_operation_ctx *ctx)
+{
+	int ret = ttm_pool_alloc(&bdev->pool, tt, ctx);
+
+	if (!ret)
+		vttm_tt_set_mapping(bdev, tt, bdev->dev_mapping);
+	return ret;
+}
+
+static void vttm_tt_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	vttm_tt_set_mapping(bdev, tt, NULL);
+	ttm_pool_free(&bdev->pool, tt);
+}
+
 static bool vttm_eviction_valuable(struct ttm_buffer_object *tbo,
 				   const struct ttm_place *place)
 {
@@ -309,8 +344,8 @@ static void vttm_evict_flags(struct ttm_buffer_object *tbo,
 }
 
 static int vttm_move(struct ttm_buffer_object *tbo, bool evict,
-		     struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
-		     struct ttm_place *hop)
+		     struct ttm_operation_ctx *ctx,
+		     struct ttm_resource *new_mem, struct ttm_place *hop)
 {
 	struct vttm *vttm = bdev_to_vttm(tbo->bdev);
 
@@ -324,7 +359,8 @@ static int vttm_move(struct ttm_buffer_object *tbo, bool evict,
 	return 0;
 }
 
-static int vttm_io_mem_reserve(struct ttm_device *bdev, struct ttm_resource *mem)
+static int vttm_io_mem_reserve(struct ttm_device *bdev,
+			       struct ttm_resource *mem)
 {
 	if (mem->mem_type != TTM_PL_VRAM)
 		return 0;
@@ -338,13 +374,14 @@ static int vttm_io_mem_reserve(struct ttm_device *bdev, struct ttm_resource *mem
 static unsigned long vttm_io_mem_pfn(struct ttm_buffer_object *tbo,
 				     unsigned long page_offset)
 {
-	return page_to_pfn(vttm_vram_page(bdev_to_vttm(tbo->bdev), tbo->resource,
-					  page_offset));
+	return page_to_pfn(vttm_vram_page(bdev_to_vttm(tbo->bdev),
+					  tbo->resource, page_offset));
 }
 
 /* ptrace on VRAM; TTM itself does it on system memory. */
-static int vttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offset,
-			      void *buf, int len, int write)
+static int vttm_access_memory(struct ttm_buffer_object *tbo,
+			      unsigned long offset, void *buf, int len,
+			      int write)
 {
 	void *vram = vttm_vram_addr(bdev_to_vttm(tbo->bdev), tbo->resource);
 
@@ -361,6 +398,8 @@ static int vttm_access_memory(struct ttm_buffer_object *tbo, unsigned long offse
 /* Not const: up to 6.2 ttm_device_init() does not take a const one. */
 static struct ttm_device_funcs vttm_ttm_funcs = {
 	.ttm_tt_create = vttm_tt_create,
+	.ttm_tt_populate = vttm_tt_populate,
+	.ttm_tt_unpopulate = vttm_tt_unpopulate,
 	.ttm_tt_destroy = vttm_tt_destroy,
 	.eviction_valuable = vttm_eviction_valuable,
 	.evict_flags = vttm_evict_flags,
@@ -384,7 +423,8 @@ static vm_fault_t vttm_vm_fault(struct vm_fault *vmf)
 		return ret;
 
 	if (drm_dev_enter(tbo->base.dev, &idx)) {
-		ret = ttm_bo_vm_fault_reserved(vmf, prot, TTM_BO_VM_NUM_PREFAULT);
+		ret = ttm_bo_vm_fault_reserved(vmf, prot,
+					       TTM_BO_VM_NUM_PREFAULT);
 		drm_dev_exit(idx);
 	} else {
 		ret = ttm_bo_vm_dummy_page(vmf, prot);
@@ -444,7 +484,7 @@ static int vttm_bo_place(struct ttm_buffer_object *tbo,
 			 const struct ttm_place *place)
 {
 	struct ttm_operation_ctx ctx = { .interruptible = true };
-	struct ttm_placement placement = { };
+	struct ttm_placement placement = {};
 
 	vttm_placement_set(&placement, place);
 	return ttm_bo_validate(tbo, &placement, &ctx);
@@ -538,14 +578,10 @@ static void vttm_gem_free(struct drm_gem_object *obj)
 }
 
 #define VTTM_GEM_FUNCS \
-	.free = vttm_gem_free, \
-	.print_info = drm_gem_ttm_print_info, \
-	.pin = vttm_gem_pin, \
-	.unpin = vttm_gem_unpin, \
-	.get_sg_table = vttm_gem_get_sg_table, \
-	.vmap = vttm_gem_vmap, \
-	.vunmap = vttm_gem_vunmap, \
-	.mmap = vttm_gem_mmap
+	.free = vttm_gem_free, .print_info = drm_gem_ttm_print_info, \
+	.pin = vttm_gem_pin, .unpin = vttm_gem_unpin, \
+	.get_sg_table = vttm_gem_get_sg_table, .vmap = vttm_gem_vmap, \
+	.vunmap = vttm_gem_vunmap, .mmap = vttm_gem_mmap
 
 static const struct drm_gem_object_funcs vttm_gem_funcs = {
 	VTTM_GEM_FUNCS,
@@ -620,10 +656,10 @@ static int vttm_size(struct vttm *vttm, u64 *size, u32 flags)
 }
 
 /* Returns a BO with one GEM reference; @size is a multiple of the page size. */
-static struct drm_gem_object *vttm_bo_create(struct vttm *vttm, u64 size,
-					     u32 flags, enum ttm_caching caching)
+static struct drm_gem_object *
+vttm_bo_create(struct vttm *vttm, u64 size, u32 flags, enum ttm_caching caching)
 {
-	struct ttm_placement placement = { };
+	struct ttm_placement placement = {};
 	struct vttm_bo *bo;
 	int ret;
 
@@ -637,7 +673,8 @@ static struct drm_gem_object *vttm_bo_create(struct vttm *vttm, u64 size,
 	vttm_bo_add(vttm, bo);
 
 	vttm_placement_set(&placement, flags & VTTM_BO_VRAM ?
-			   &vttm_place_vram : &vttm_place_system);
+					       &vttm_place_vram :
+					       &vttm_place_system);
 	/* If it fails, it has destroyed the BO. */
 	ret = ttm_bo_init_validate(&vttm->bdev, &bo->tbo, ttm_bo_type_device,
 				   &placement, 0, true, NULL, NULL,
@@ -782,7 +819,7 @@ static void vttm_fill_info(struct ttm_buffer_object *tbo,
 	unsigned long i, next_head = 0;
 	struct page *page;
 
-	*args = (struct drm_vttm_info) {
+	*args = (struct drm_vttm_info){
 		.handle = args->handle,
 		.placement = vttm_bo_placement(tbo),
 		.pages = PFN_UP(tbo->base.size),
@@ -877,7 +914,7 @@ static int vttm_bo_move_to(struct ttm_buffer_object *tbo,
 	if (tbo->resource && tbo->resource->mem_type == place->mem_type)
 		ret = 0;
 	else if (tbo->pin_count)
-		ret = -EBUSY;	/* up to 6.2 TTM would move it */
+		ret = -EBUSY; /* up to 6.2 TTM would move it */
 	else
 		ret = vttm_bo_place(tbo, place);
 
@@ -1112,6 +1149,75 @@ static int vttm_ioctl_info(struct drm_device *drm, void *data,
 	return ret;
 }
 
+/* What a driver's evict_flags may ask for: the contents are not needed. */
+static int vttm_bo_purge(struct ttm_buffer_object *tbo)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_placement nowhere = {};
+	int ret = ttm_bo_reserve(tbo, true, false, NULL);
+
+	if (ret)
+		return ret;
+	ret = tbo->pin_count ? -EBUSY : ttm_bo_validate(tbo, &nowhere, &ctx);
+	/* From 6.3 on it has no resource now, and a fault wants one. */
+	if (!ret)
+		ret = vttm_bo_place(tbo, &vttm_place_system);
+	ttm_bo_unreserve(tbo);
+	return ret;
+}
+
+static int vttm_ioctl_purge(struct drm_device *drm, void *data,
+			    struct drm_file *file)
+{
+	struct drm_vttm_purge *args = data;
+	struct drm_gem_object *obj;
+	int idx, ret = -ENODEV;
+
+	if (args->pad)
+		return -EINVAL;
+	obj = drm_gem_object_lookup(file, args->handle);
+	if (!obj)
+		return -ENOENT;
+	if (drm_dev_enter(drm, &idx)) {
+		ret = vttm_bo_purge(drm_gem_ttm_of_gem(obj));
+		drm_dev_exit(idx);
+	}
+	drm_gem_object_put(obj);
+	return ret;
+}
+
+/* Is the kernel's own mapping of a page anything but write-back? */
+static bool vttm_page_uncached(struct page *page)
+{
+#ifdef CONFIG_X86
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)page_address(page), &level);
+
+	return pte && pte_val(*pte) & (_PAGE_PWT | _PAGE_PCD);
+#else
+	return false;
+#endif
+}
+
+static int vttm_ioctl_pfn(struct drm_device *drm, void *data,
+			  struct drm_file *file)
+{
+	struct drm_vttm_pfn *args = data;
+	struct page *page;
+
+	if (args->count || args->flags)
+		return -EINVAL;
+	page = pfn_valid(args->pfn) ? pfn_to_page(args->pfn) : NULL;
+	if (!page)
+		return -ENXIO;
+	args->count = page_count(page);
+	if (PageReserved(page))
+		args->flags |= VTTM_PAGE_RESERVED;
+	if (vttm_page_uncached(page))
+		args->flags |= VTTM_PAGE_UNCACHED;
+	return 0;
+}
+
 static int vttm_ioctl_param(struct drm_device *drm, void *data,
 			    struct drm_file *file)
 {
@@ -1170,6 +1276,8 @@ static const struct drm_ioctl_desc vttm_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(VTTM_INFO, vttm_ioctl_info, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VTTM_PARAM, vttm_ioctl_param, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VTTM_CTL, vttm_ioctl_ctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VTTM_PURGE, vttm_ioctl_purge, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VTTM_PFN, vttm_ioctl_pfn, DRM_ROOT_ONLY),
 };
 
 /* The device. */
@@ -1214,8 +1322,10 @@ static void vttm_opt_in(struct vttm *vttm)
 
 	ret = vttm_pfnmap_enable(&vttm->bdev);
 	if (ret)
-		dev_warn(vttm->drm.dev, "not in TTM's PFNMAP mode (%pe): %s\n", ERR_PTR(ret),
-			 ret == -ENOSYS ? "ttm.ko does not have it" : "ttm refused, see above");
+		dev_warn(vttm->drm.dev, "not in TTM's PFNMAP mode (%pe): %s\n",
+			 ERR_PTR(ret),
+			 ret == -ENOSYS ? "ttm.ko does not have it" :
+					  "ttm refused, see above");
 }
 
 static void vttm_ttm_fini(struct drm_device *drm, void *unused)

@@ -71,6 +71,7 @@ struct drm_vttm_move {
 
 #define VTTM_PAGE_RESERVED	(1 << 0)	/* PG_reserved is set */
 #define VTTM_PAGE_HEAD		(1 << 1)	/* first page of its chunk */
+#define VTTM_PAGE_UNCACHED	(1 << 2)	/* PFN only: not write-back */
 
 /**
  * struct drm_vttm_page - what struct page says of one page of a BO
@@ -155,6 +156,29 @@ struct drm_vttm_ctl {
 	__u32 pad;
 };
 
+/**
+ * struct drm_vttm_purge - drop the contents of a BO, mapped or not
+ * @handle: GEM handle
+ * @pad: 0
+ *	-EBUSY if the BO is pinned.
+ */
+struct drm_vttm_purge {
+	__u32 handle;
+	__u32 pad;
+};
+
+/**
+ * struct drm_vttm_pfn - what struct page says of any page; for root alone
+ * @pfn: which; -ENXIO if there is no such page
+ * @count: 0, returned page_count()
+ * @flags: 0, returned VTTM_PAGE_RESERVED and VTTM_PAGE_UNCACHED
+ */
+struct drm_vttm_pfn {
+	__u64 pfn;
+	__s32 count;
+	__u32 flags;
+};
+
 #define DRM_VTTM_CREATE		0x00
 #define DRM_VTTM_SWAPOUT	0x01
 #define DRM_VTTM_MOVE		0x02
@@ -162,6 +186,8 @@ struct drm_vttm_ctl {
 #define DRM_VTTM_INFO		0x04
 #define DRM_VTTM_PARAM		0x05
 #define DRM_VTTM_CTL		0x06
+#define DRM_VTTM_PURGE		0x07
+#define DRM_VTTM_PFN		0x08
 
 #define VTTM_IOWR(nr, type) DRM_IOWR(DRM_COMMAND_BASE + (nr), type)
 #define DRM_IOCTL_VTTM_CREATE	VTTM_IOWR(DRM_VTTM_CREATE, struct drm_vttm_create)
@@ -171,6 +197,8 @@ struct drm_vttm_ctl {
 #define DRM_IOCTL_VTTM_INFO	VTTM_IOWR(DRM_VTTM_INFO, struct drm_vttm_info)
 #define DRM_IOCTL_VTTM_PARAM	VTTM_IOWR(DRM_VTTM_PARAM, struct drm_vttm_param)
 #define DRM_IOCTL_VTTM_CTL	VTTM_IOWR(DRM_VTTM_CTL, struct drm_vttm_ctl)
+#define DRM_IOCTL_VTTM_PURGE	VTTM_IOWR(DRM_VTTM_PURGE, struct drm_vttm_purge)
+#define DRM_IOCTL_VTTM_PFN	VTTM_IOWR(DRM_VTTM_PFN, struct drm_vttm_pfn)
 
 #if defined(__cplusplus)
 }

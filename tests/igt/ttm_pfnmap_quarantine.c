@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: ttm pfnmap quarantine
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: TTM
+ * Functionality: TTM's PFNMAP mode, what freed BOs keep
+ * Description: A VMM allocates, uses and frees BOs for as long as it lives.
+ *
+ * SUBTEST: i5-churn-without-bound
+ * Description: The twin: with the bound out of reach, every BO that a guest saw
+ *	stays in quarantine while the VM lives
+ *
+ * SUBTEST: i5-churn-with-bound
+ * Description: At the bound new BOs are counted, work as well, and go back when
+ *	they are freed
+ *
+ * SUBTEST: i5-bound-is-for-all
+ * Description: Two VMMs at once stay within the one bound
+ *
+ * SUBTEST: i5-bound-with-a-render-server
+ * Description: One process allocates and touches the BOs, another is the VMM
+ *
+ * SUBTEST: i3-forks-pin-no-memory
+ * Description: A process that maps a BO forks many children, one after another;
+ *	their address spaces are not kept for as long as the BO has pages
+ *
+ * SUBTEST: i4-purge-with-a-guest
+ * Description: A BO whose contents are dropped while a guest uses them: the
+ *	pages are kept, and the guest sees new ones
+ *
+ * SUBTEST: i8-caching-is-restored-%s
+ * Description: Pages that went through the quarantine are write-back again when
+ *	they are free
+ *
+ * arg[1]:
+ * @wc:		write-combined BO
+ * @uc:		uncached BO
+ */
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "kvm_bo.h"
+#include "vmm.h"
+
+#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
+#define NO_BOUND 1000000
+#define BOUND_MB 8
+#define CHURN 40 /* BOs of 1 MiB, one after another */
+#define BO_SIZE KVM_BO_MIB(1)
+#define BO_PAGES (BO_SIZE / KVM_GUEST_PAGE)
+
+struct report {
+	uint64_t quarantined; /* most pages at any time */
+	uint64_t reserved;    /* BOs whose pages were reserved */
+};
+
+static unsigned int old_bound;
+
+static unsigned int bound_get(void)
+{
+	FILE *file = fopen(BOUND_PARAMETER, "re");
+	unsigned int bound;
+
+	igt_require_f(file, "ttm.ko has no mode\n");
+	igt_assert_eq(fscanf(file, "%u", &bound), 1);
+	fclose(file);
+	return bound;
+}
+
+static void bound_set(unsigned int bound)
+{
+	FILE *file = fopen(BOUND_PARAMETER, "we");
+
+	igt_assert(file);
+	igt_assert(fprintf(file, "%u\n", bound) > 0);
+	igt_assert_eq(fclose(file), 0);
+}
+
+static bool policy_is(const char *policy)
+{
+	struct vttm_counters counters;
+	int fd = vttm_open(VTTM_MODE);
+
+	vttm_counters(fd, &counters);
+	close(fd);
+	return !strcmp(counters.policy, policy);
+}
+
+/* One BO from create to free, used by the guest; is it reserved? */
+static bool use_one(int fd, struct kvm_guest *guest, uint32_t seed)
+{
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	void *map = vttm_mmap(fd, handle, BO_SIZE);
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+		.seed = seed,
+	};
+	struct drm_vttm_info info;
+	int slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+	vttm_info(fd, handle, &info);
+	kvm_guest_unmap(guest, slot);
+	vttm_munmap(map, BO_SIZE);
+	vttm_close_bo(fd, handle);
+	return info.reserved == BO_PAGES;
+}
+
+static void churn(struct report *report)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	struct vttm_counters counters;
+
+	for (int i = 0; i < CHURN; i++) {
+		report->reserved += use_one(fd, guest, i);
+		vttm_counters(fd, &counters);
+		if (counters.pages_quarantined > report->quarantined)
+			report->quarantined = counters.pages_quarantined;
+	}
+	close(fd);
+	kvm_guest_destroy(guest);
+}
+
+/* In a process of its own, which is what the quarantine is charged to. */
+static void churn_in_child(struct report *report)
+{
+	igt_fork(vmm, 1) churn(report);
+	igt_waitchildren();
+	igt_info("%lu of %d BOs reserved, at most %lu pages in quarantine\n",
+		 (unsigned long)report->reserved, CHURN,
+		 (unsigned long)report->quarantined);
+	vttm_wait_quarantine_empty(5);
+}
+
+/* The VMM of a render server: maps the dma-buf, lets a guest write to it. */
+static void vmm_of_server(int sock)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+		.seed = 7,
+	};
+	int dmabuf;
+
+	while (vmm_receive(sock, &dmabuf)) {
+		void *map = mmap(NULL, BO_SIZE, PROT_READ | PROT_WRITE,
+				 MAP_SHARED, dmabuf, 0);
+		int slot;
+
+		igt_assert(map != MAP_FAILED);
+		slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+		kvm_guest_run_ok(guest, &job);
+		kvm_guest_unmap(guest, slot);
+		munmap(map, BO_SIZE);
+		close(dmabuf);
+		vmm_send(sock, 'd', -1);
+	}
+	kvm_guest_destroy(guest);
+}
+
+/* The server: allocates, touches, hands over, waits, frees. */
+static void serve(int sock, struct report *report)
+{
+	int fd = vttm_open(VTTM_MODE);
+	struct vttm_counters counters;
+
+	for (int i = 0; i < CHURN; i++) {
+		uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+		char *map = vttm_mmap(fd, handle, BO_SIZE);
+		int dmabuf = vttm_export(fd, handle);
+		struct drm_vttm_info info;
+		int none;
+
+		map[0] = 1;
+		vttm_info(fd, handle, &info);
+		report->reserved += info.reserved == BO_PAGES;
+		vmm_send(sock, 'b', dmabuf);
+		close(dmabuf);
+		igt_assert(vmm_receive(sock, &none));
+		vttm_munmap(map, BO_SIZE);
+		vttm_close_bo(fd, handle);
+		vttm_counters(fd, &counters);
+		if (counters.pages_quarantined > report->quarantined)
+			report->quarantined = counters.pages_quarantined;
+	}
+	close(fd);
+}
+
+static void serve_in_children(struct report *report)
+{
+	int sock[2];
+
+	igt_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock), 0);
+	igt_fork(child, 2)
+	{
+		close(sock[!child]);
+		if (child)
+			vmm_of_server(sock[1]);
+		else
+			serve(sock[0], report);
+	}
+	close(sock[0]);
+	close(sock[1]);
+	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
+}
+
+/* Address spaces that the kernel keeps, those of dead processes included. */
+static int mm_structs(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "re");
+	char line[256];
+	int active = -1;
+
+	igt_assert(file);
+	while (active < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "mm_struct %d", &active);
+	fclose(file);
+	igt_assert_lt(0, active);
+	return active;
+}
+
+#define FORKS 400
+
+static void fork_much(void)
+{
+	int fd = vttm_open(VTTM_MODE);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	volatile char *map = vttm_mmap(fd, handle, BO_SIZE);
+	int before = mm_structs();
+
+	map[0] = 1;
+	for (int i = 0; i < FORKS; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(map[0] != 1);
+		igt_assert(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	}
+	igt_info("%d address spaces before %d forks, %d after\n", before, FORKS,
+		 mm_structs());
+	igt_assert_lt(mm_structs(), before + FORKS / 4);
+}
+
+static void purge(void)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+		.seed = 3,
+	};
+	int fd = vttm_open(VTTM_MODE);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	void *map = vttm_mmap(fd, handle, BO_SIZE);
+	struct vttm_counters counters;
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+	kvm_guest_run_ok(guest, &job);
+	vttm_purge(fd, handle);
+	vttm_counters(fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+	/* No stale mapping: guest and host see the new, empty pages. */
+	job.op = KVM_OP_READ;
+	job.zero = true;
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+}
+
+/* The frames of a BO in the quarantine of a VMM that is still there. */
+struct frames {
+	uint64_t pfn[BO_PAGES];
+};
+
+static void use_uncached(struct frames *frames, uint32_t flags)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	uint32_t handle = vttm_create(fd, BO_SIZE, flags);
+	void *map = vttm_mmap(fd, handle, BO_SIZE);
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+	};
+	struct vttm_counters counters;
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+	kvm_guest_run_ok(guest, &job);
+	for (uint32_t i = 0; i < BO_PAGES; i++) {
+		struct drm_vttm_page page;
+
+		vttm_page(fd, handle, i, &page);
+		frames->pfn[i] = page.pfn;
+		igt_assert(vttm_pfn_flags(fd, page.pfn) & VTTM_PAGE_UNCACHED);
+	}
+	vttm_munmap(map, BO_SIZE);
+	vttm_close_bo(fd, handle);
+	vttm_counters(fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+}
+
+static void check_caching(struct frames *frames, uint32_t flags)
+{
+	int fd = vttm_open(VTTM_MODE);
+
+	igt_fork(vmm, 1) use_uncached(frames, flags);
+	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
+	for (uint32_t i = 0; i < BO_PAGES; i++)
+		igt_assert_f(!vttm_pfn_flags(fd, frames->pfn[i]),
+			     "PFN %#lx is free and has flags %#x\n",
+			     (unsigned long)frames->pfn[i],
+			     vttm_pfn_flags(fd, frames->pfn[i]));
+	close(fd);
+}
+
+igt_main
+{
+	struct frames *frames = NULL;
+	struct report *report = NULL;
+
+	igt_fixture
+	{
+		kvm_bo_require(VTTM_MODE);
+		old_bound = bound_get();
+		igt_require_f(policy_is("reserved"),
+			      "only reserved pages are kept\n");
+		report = mmap(NULL, 2 * sizeof(*report), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		frames = mmap(NULL, sizeof(*frames), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		igt_assert(report != MAP_FAILED && frames != MAP_FAILED);
+	}
+
+	igt_describe("The twin: every BO that a guest saw stays in quarantine");
+	igt_subtest("i5-churn-without-bound")
+	{
+		memset(report, 0, sizeof(*report));
+		bound_set(NO_BOUND);
+		churn_in_child(report);
+		igt_assert_eq_u64(report->reserved, CHURN);
+		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
+	}
+
+	igt_describe(
+		"At the bound new BOs are counted, and go back when freed");
+	igt_subtest("i5-churn-with-bound")
+	{
+		memset(report, 0, sizeof(*report));
+		bound_set(BOUND_MB);
+		churn_in_child(report);
+		igt_assert_eq_u64(report->reserved, BOUND_MB);
+		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
+	}
+
+	igt_describe("Two VMMs at once stay within the one bound");
+	igt_subtest("i5-bound-is-for-all")
+	{
+		memset(report, 0, 2 * sizeof(*report));
+		bound_set(BOUND_MB);
+		igt_fork(vmm, 2) churn(&report[vmm]);
+		igt_waitchildren();
+		vttm_wait_quarantine_empty(5);
+		/* Each may have one more on its way when it is reached. */
+		for (int i = 0; i < 2; i++)
+			igt_assert_lte_u64(report[i].quarantined,
+					   (BOUND_MB + 1) * BO_PAGES);
+	}
+
+	igt_describe(
+		"One process allocates and touches the BOs, another is the VMM");
+	igt_subtest("i5-bound-with-a-render-server")
+	{
+		memset(report, 0, sizeof(*report));
+		bound_set(NO_BOUND);
+		serve_in_children(report);
+		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
+		memset(report, 0, sizeof(*report));
+		bound_set(BOUND_MB);
+		serve_in_children(report);
+		igt_assert_eq_u64(report->reserved, BOUND_MB);
+		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
+	}
+
+	igt_describe(
+		"The address spaces of children that are gone are not kept");
+	igt_subtest("i3-forks-pin-no-memory")
+	{
+		bound_set(NO_BOUND);
+		igt_fork(parent, 1) fork_much();
+		igt_waitchildren();
+	}
+
+	igt_describe(
+		"Pages of a BO whose contents are dropped are kept from others");
+	igt_subtest("i4-purge-with-a-guest")
+	{
+		bound_set(NO_BOUND);
+		igt_fork(vmm, 1) purge();
+		igt_waitchildren();
+		vttm_wait_quarantine_empty(5);
+	}
+
+	igt_describe("Pages that were in quarantine are write-back when free");
+	igt_subtest("i8-caching-is-restored-wc")
+	{
+		bound_set(NO_BOUND);
+		check_caching(frames, VTTM_BO_WC);
+	}
+	igt_describe("Pages that were in quarantine are write-back when free");
+	igt_subtest("i8-caching-is-restored-uc")
+	{
+		bound_set(NO_BOUND);
+		check_caching(frames, VTTM_BO_UC);
+	}
+
+	igt_fixture bound_set(old_bound);
+}
