@@ -141,7 +141,8 @@ static void check_count(struct kvm_bo *bo, uint32_t index)
 
 	vttm_page(bo->fd, bo->handle, index, &page);
 	igt_assert_eq(page.count, 1);
-	igt_assert(page.flags & VTTM_PAGE_RESERVED);
+	igt_assert_eq(!!(page.flags & VTTM_PAGE_RESERVED),
+		      vttm_policy_is(bo->fd, "reserved"));
 }
 
 static void count_is_one(struct kvm_bo *bo, const void *arg)

@@ -80,16 +80,6 @@ static void bound_set(unsigned int bound)
 	igt_assert_eq(fclose(file), 0);
 }
 
-static bool policy_is(const char *policy)
-{
-	struct vttm_counters counters;
-	int fd = vttm_open(VTTM_MODE);
-
-	vttm_counters(fd, &counters);
-	close(fd);
-	return !strcmp(counters.policy, policy);
-}
-
 /* One BO from create to free, used by the guest; is it reserved? */
 static bool use_one(int fd, struct kvm_guest *guest, uint32_t seed)
 {
@@ -329,14 +319,17 @@ static void check_caching(struct frames *frames, uint32_t flags)
 igt_main
 {
 	struct frames *frames = NULL;
+	int fd;
 	struct report *report = NULL;
 
 	igt_fixture
 	{
 		kvm_bo_require(VTTM_MODE);
 		old_bound = bound_get();
-		igt_require_f(policy_is("reserved"),
+		fd = vttm_open(VTTM_MODE);
+		igt_require_f(vttm_policy_is(fd, "reserved"),
 			      "only reserved pages are kept\n");
+		close(fd);
 		report = mmap(NULL, 2 * sizeof(*report), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		frames = mmap(NULL, sizeof(*frames), PROT_READ | PROT_WRITE,

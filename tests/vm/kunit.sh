@@ -245,7 +245,7 @@ unannounced() {
 }
 
 # The cases that suites name in their tables.
-cases_in() { sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$@" | sort -u; }
+cases_in() { cat "$@" | grep -oE 'KUNIT_CASE[A-Z_]*\([a-z0-9_]+' | sed 's/.*(//' | sort -u; }
 
 # judge NAME: what must be true of a whole run.
 judge() {

@@ -94,7 +94,6 @@ bool kvm_bo_guest(struct kvm_bo *bo, struct kvm_guest *guest,
 
 void kvm_bo_check_counts(const struct kvm_bo *bo)
 {
-	struct vttm_counters counters;
 	struct drm_vttm_info info;
 
 	vttm_info(bo->fd, bo->handle, &info);
@@ -102,9 +101,8 @@ void kvm_bo_check_counts(const struct kvm_bo *bo)
 		igt_assert_eq_u64(info.reserved, 0);
 		return;
 	}
-	vttm_counters(bo->fd, &counters);
 	igt_assert_eq_u64(info.reserved,
-			  strcmp(counters.policy, "reserved") ? 0 : bo->pages);
+			  vttm_policy_is(bo->fd, "reserved") ? bo->pages : 0);
 	igt_assert_eq_u64(info.count_one, bo->pages);
 	igt_assert_eq_u64(info.count_zero, 0);
 	igt_assert_eq_u64(info.count_other, 0);

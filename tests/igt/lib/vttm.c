@@ -308,6 +308,14 @@ void vttm_counters(int fd, struct vttm_counters *counters)
 		     "debugfs ttm_pfnmap has no line for %s\n", device);
 }
 
+bool vttm_policy_is(int fd, const char *policy)
+{
+	struct vttm_counters counters;
+
+	vttm_counters(fd, &counters);
+	return !strcmp(counters.policy, policy);
+}
+
 void vttm_counters_total(struct vttm_counters *counters)
 {
 	igt_assert_f(!__vttm_counters(NULL, counters),

@@ -110,6 +110,8 @@ struct vttm_counters {
 int __vttm_counters(const char *device, struct vttm_counters *counters);
 /* The same for the device behind @fd, asserted. */
 void vttm_counters(int fd, struct vttm_counters *counters);
+/* Is this the policy of the device behind @fd? */
+bool vttm_policy_is(int fd, const char *policy);
 /* Everything, asserted. */
 void vttm_counters_total(struct vttm_counters *counters);
 

@@ -182,6 +182,7 @@ static const char *const ttm_pfnmap_choices[] = {
 	"naive",
 #endif
 };
+
 static enum ttm_pfnmap_choice ttm_pfnmap_choice;
 
 static int ttm_pfnmap_choice_set(const char *val, const struct kernel_param *kp)
@@ -524,7 +525,7 @@ static const char *ttm_pfnmap_reserved_unsound(void)
 	if (!ttm_pfnmap_pat_enabled())
 		return "the kernel runs with nopat; reserved pages would be uncached";
 	if (ttm_pfnmap_sev_es())
-		return "SEV-ES guests can move to another process together with the pages that they hold";
+		return "SEV-ES guests can move to another process with pages they hold";
 	if (ttm_pfnmap_vfio_present())
 		return "VFIO is loaded; it would map reserved pages for DMA";
 	return NULL;
@@ -550,20 +551,21 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 {
 	const struct ttm_pfnmap_policy *policy = NULL;
 	const char *why = NULL;
-	int ret;
+	int ret = 0;
 
 	lockdep_assert_held(&ttm_pfnmap_devices_lock);
 	if (atomic_read(&dev->state) != TTM_PFNMAP_OFF) {
 		why = "it has opted in before";
 		ret = -EALREADY;
-	} else if (!TTM_PFNMAP_KVM_HEURISTIC) {
+	} else if (TTM_PFNMAP_KVM_HEURISTIC) {
+		ret = ttm_pfnmap_refusal(dev->bdev, &why);
+	}
+	if (!ret && !TTM_PFNMAP_KVM_HEURISTIC) {
 		/* The mark would do harm where nobody needs it. */
 		atomic_set(&dev->state, TTM_PFNMAP_UNNEEDED);
 		pr_info("%s: opted in; this kernel's KVM needs no marks\n",
 			dev->name);
 		return 0;
-	} else {
-		ret = ttm_pfnmap_refusal(dev->bdev, &why);
 	}
 	if (!ret) {
 		policy = ttm_pfnmap_choose(&why);

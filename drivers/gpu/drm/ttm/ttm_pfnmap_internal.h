@@ -32,8 +32,8 @@ struct ttm_tt;
 /**
  * struct ttm_pfnmap_policy - one way to mark a page, and what drained means
  * @name: as in debugfs and sysfs
- * @mark: mark one chunk of 1 << order pages, before the first PTE to any of
- *	them. 0 or -EUCLEAN, then nothing was changed. Does not sleep.
+ * @mark: mark one fresh chunk of 1 << order pages, before the first PTE to any
+ *	of them. Does not sleep.
  * @unmark: the exact reverse. 0, or with nothing changed -EBUSY if somebody
  *	still holds a page, or -EUCLEAN if one does not look as @mark left it.
  *	Does not sleep.
@@ -46,7 +46,7 @@ struct ttm_tt;
  */
 struct ttm_pfnmap_policy {
 	const char *name;
-	int (*mark)(struct page *head, unsigned int order);
+	void (*mark)(struct page *head, unsigned int order);
 	int (*unmark)(struct page *head, unsigned int order);
 	bool (*mm_drained)(struct mm_struct *mm);
 	unsigned int patience;
@@ -185,11 +185,12 @@ bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
 bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
 
 /* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
-int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
+bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order);
+void ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
-int ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
+void ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
-int ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
+void ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);

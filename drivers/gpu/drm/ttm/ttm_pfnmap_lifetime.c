@@ -329,28 +329,25 @@ static void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev,
 	atomic_long_add(sign * (1L << order), &dev->pages_marked);
 }
 
-/* Undo the marks of the chunks before page @end; no PTE to them exists. */
-static bool ttm_pfnmap_unmark_until(struct ttm_pfnmap_set *set,
-				    const struct ttm_pfnmap_policy *policy,
-				    pgoff_t end)
+/* Undo the marks of a set that is drained: of all its chunks, or of none. */
+static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 {
 	struct page **pages = set->tt->pages;
 	unsigned int order;
-	pgoff_t i;
+	pgoff_t i, end;
 
-	for (i = 0; i < end; i += 1UL << order) {
+	for (i = 0; i < set->tt->num_pages; i += 1UL << order) {
 		order = page_private(pages[i]);
-		if (policy->unmark(pages[i], order))
+		if (set->policy->unmark(pages[i], order))
 			break;
 		ttm_pfnmap_count_marked(set->dev, order, -1);
 	}
-	if (i >= end)
+	if (i >= set->tt->num_pages)
 		return true;
 
-	/* All or nothing: the caller deals with a set that is marked. */
 	for (end = i, i = 0; i < end; i += 1UL << order) {
 		order = page_private(pages[i]);
-		policy->mark(pages[i], order);
+		set->policy->mark(pages[i], order);
 		ttm_pfnmap_count_marked(set->dev, order, 1);
 	}
 	return false;
@@ -374,29 +371,44 @@ ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
 	return policy;
 }
 
-/* Mark every chunk of a set, or none; the BO is reserved. */
-static int ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
+/* Can every chunk of a set be marked? */
+static bool ttm_pfnmap_set_fresh(const struct ttm_pfnmap_set *set)
 {
-	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set);
 	struct ttm_tt *tt = set->tt;
 	pgoff_t i;
 	int order;
 
 	for (i = 0; i < tt->num_pages; i += 1UL << order) {
 		order = ttm_pfnmap_chunk_order(tt, i);
-		if (order < 0 || policy->mark(tt->pages[i], order)) {
-			ttm_pfnmap_unmark_until(set, policy, i);
-			pr_warn_once(
-				"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
-				set->dev->name);
-			return -EUCLEAN;
-		}
-		ttm_pfnmap_count_marked(set->dev, order, 1);
+		if (order < 0 || !ttm_pfnmap_chunk_fresh(tt->pages[i], order))
+			return false;
+	}
+	return true;
+}
+
+/* Mark every chunk of a set, or none; the BO is reserved. */
+static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
+{
+	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set);
+	struct page **pages = set->tt->pages;
+	unsigned int order;
+	pgoff_t i;
+
+	if (!ttm_pfnmap_set_fresh(set)) {
+		pr_warn_once(
+			"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
+			set->dev->name);
+		return false;
 	}
 
+	for (i = 0; i < set->tt->num_pages; i += 1UL << order) {
+		order = page_private(pages[i]);
+		policy->mark(pages[i], order);
+		ttm_pfnmap_count_marked(set->dev, order, 1);
+	}
 	set->policy = policy;
 	atomic_long_inc(&set->dev->sets_exposed);
-	return 0;
+	return true;
 }
 
 /* ---- The hooks --------------------------------------------------------- */
@@ -472,7 +484,7 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 		return 0;
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
-	if (!set->policy && ttm_pfnmap_set_mark(set)) {
+	if (!set->policy && !ttm_pfnmap_set_mark(set)) {
 		/* As with stock TTM, and not to be marked behind a PTE later. */
 		set->stock = true;
 		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
@@ -588,7 +600,6 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 			continue;
 		}
 		ttm_pfnmap_count_marked(dev, order, -1);
-		ttm_pfnmap_count_quarantined(set, -nr);
 		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
@@ -598,6 +609,8 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 				dev->name, nr, page_to_pfn(head));
 			atomic_long_add(nr, &dev->pages_leaked);
 		}
+		/* Last, so that a quarantine that looks empty is. */
+		ttm_pfnmap_count_quarantined(set, -nr);
 	}
 	if (!list_empty(&set->chunks))
 		return false;
@@ -635,8 +648,7 @@ bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	}
 
 	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
-	if (drained &&
-	    ttm_pfnmap_unmark_until(set, set->policy, tt->num_pages)) {
+	if (drained && ttm_pfnmap_set_unmark(set)) {
 		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
 		atomic_long_dec(&set->dev->sets_exposed);
 		set->policy = NULL;

@@ -25,8 +25,15 @@ static bool ttm_pfnmap_page_plain(struct page *page)
 	       !PageSlab(page) && !PageHWPoison(page);
 }
 
-/* Is a chunk as the page allocator left it? */
-static bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
+/**
+ * ttm_pfnmap_chunk_fresh - can a chunk be marked?
+ * @head: first page of the chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * Context: Any. The caller owns the chunk and no PTE to it exists yet.
+ * Return: true if every page is as the page allocator left it.
+ */
+bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
 {
 	unsigned long i, nr = 1UL << order;
 
@@ -97,16 +104,14 @@ static int ttm_pfnmap_unmark(struct page *head, unsigned int order,
  * The flag is set atomically, because other bits of the same word (the memory
  * type of the page on x86) may change at the same time.
  *
- * Context: Any. The caller owns the chunk and no PTE to it exists yet.
- * Return: 0, or -EUCLEAN with nothing changed if a page is not as the page
- * allocator left it.
+ * Cannot fail, so that a BO is marked as a whole: a page whose count is 0 gives
+ * nobody else a reference, and the first one's count is left alone.
+ *
+ * Context: Any. The chunk is fresh, the caller owns it and no PTE to it exists.
  */
-int ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
+void ttm_pfnmap_reserved_mark(struct page *head, unsigned int order)
 {
-	if (!ttm_pfnmap_chunk_fresh(head, order))
-		return -EUCLEAN;
 	ttm_pfnmap_set_marks(head, 1UL << order, true);
-	return 0;
 }
 
 /**
@@ -137,16 +142,14 @@ int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
  * Every page gets a count of its own, so that KVM can take and drop references
  * like those of any other page.
  *
- * Context: Any. The caller owns the chunk and no PTE to it exists yet.
- * Return: 0, or -EUCLEAN with nothing changed if a page is not as the page
- * allocator left it.
+ * Cannot fail, so that a BO is marked as a whole: a page whose count is 0 gives
+ * nobody else a reference, and the first one's count is left alone.
+ *
+ * Context: Any. The chunk is fresh, the caller owns it and no PTE to it exists.
  */
-int ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
+void ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
 {
-	if (!ttm_pfnmap_chunk_fresh(head, order))
-		return -EUCLEAN;
 	ttm_pfnmap_set_marks(head, 1UL << order, false);
-	return 0;
 }
 
 /**
@@ -169,13 +172,12 @@ int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
 
 #if TTM_PFNMAP_NAIVE
 /* What not to do: the mark alone, taken off whenever the BO is done with it. */
-int ttm_pfnmap_naive_mark(struct page *head, unsigned int order)
+void ttm_pfnmap_naive_mark(struct page *head, unsigned int order)
 {
 	unsigned long i;
 
 	for (i = 0; i < 1UL << order; i++)
 		SetPageReserved(head + i);
-	return 0;
 }
 
 int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order)

@@ -1093,6 +1093,20 @@ static void fault_maps_foreign_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
 }
 
+/* The order is true, but the BO ends before the chunk does. */
+static void fault_maps_chunk_beyond_the_end(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 8);
+
+	buf->tt.num_pages = 7;
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	buf->tt.num_pages = 8;
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 8);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, the_dev(test), 0, 0, 0);
+}
+
 /* Whatever the policy. A macro: KUnit keeps a case's result in its table. */
 #define COMMON_CASES \
 	KUNIT_CASE(fault_marks_every_page), KUNIT_CASE(fault_marks_big_chunk), \
@@ -1112,6 +1126,7 @@ static void fault_maps_foreign_pages(struct kunit *test)
 		KUNIT_CASE_PARAM(fault_maps_unfit_page, unfit_gen_params), \
 		KUNIT_CASE_PARAM(fault_maps_foreign_pages, \
 				 foreign_gen_params), \
+		KUNIT_CASE(fault_maps_chunk_beyond_the_end), \
 		KUNIT_CASE(fault_ignores_mapping), \
 		KUNIT_CASE_PARAM(retire_leaks_broken_chunk, \
 				 broken_gen_params), \

@@ -92,6 +92,16 @@ static struct page *alloc_chunk(struct kunit *test, unsigned int order)
 	return head;
 }
 
+/* As the mode does it. */
+static int try_mark(const struct ttm_pfnmap_policy *policy, struct page *head,
+		    unsigned int order)
+{
+	if (!ttm_pfnmap_chunk_fresh(head, order))
+		return -EUCLEAN;
+	policy->mark(head, order);
+	return 0;
+}
+
 static struct page *save_pages(struct kunit *test, const struct page *head,
 			       unsigned long nr)
 {
@@ -117,7 +127,7 @@ static void mark_marks_every_page(struct kunit *test)
 	unsigned int order = param_order(test);
 	struct page *head = alloc_chunk(test, order);
 
-	KUNIT_EXPECT_EQ(test, policy->mark(head, order), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, order), 0);
 	KUNIT_EXPECT_EQ(test, count_marked(policy, head, 1UL << order),
 			1UL << order);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, order), 0);
@@ -132,7 +142,7 @@ static void unmark_restores_every_page(struct kunit *test)
 	struct page *head = alloc_chunk(test, order);
 	struct page *saved = save_pages(test, head, nr);
 
-	KUNIT_EXPECT_EQ(test, policy->mark(head, order), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, order), 0);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, order), 0);
 	KUNIT_EXPECT_EQ(test, count_plain(head, nr), nr);
 	expect_unchanged(test, head, saved, nr);
@@ -149,11 +159,11 @@ static void mark_refuses_used_page(struct kunit *test)
 
 	tamper(page, how);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 
 	repair(page, how);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
 	free_chunk(test, head, MARK_ORDER);
 }
@@ -167,7 +177,7 @@ static void mark_ignores_mapping(struct kunit *test)
 
 	for (i = 0; i < MARK_PAGES; i++)
 		tamper(head + i, HAS_MAPPING);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	KUNIT_EXPECT_EQ(test, count_marked(policy, head, MARK_PAGES),
 			MARK_PAGES);
 	for (i = 0; i < MARK_PAGES; i++) {
@@ -189,7 +199,7 @@ static void mark_refuses_compound_page(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, head);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 	free_chunk(test, head, MARK_ORDER);
 }
@@ -199,8 +209,8 @@ static void mark_refuses_marked_chunk(struct kunit *test)
 	const struct ttm_pfnmap_policy *policy = param_policy(test);
 	struct page *head = alloc_chunk(test, MARK_ORDER);
 
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), -EUCLEAN);
 	KUNIT_EXPECT_EQ(test, count_marked(policy, head, MARK_PAGES),
 			MARK_PAGES);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
@@ -216,9 +226,9 @@ static void policies_do_not_mix(struct kunit *test)
 	struct page *head = alloc_chunk(test, MARK_ORDER);
 	struct page *saved;
 
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, other->mark(head, MARK_ORDER), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, try_mark(other, head, MARK_ORDER), -EUCLEAN);
 	KUNIT_EXPECT_EQ(test, other->unmark(head, MARK_ORDER), -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
@@ -233,7 +243,7 @@ static void unmark_refuses_changed_page(struct kunit *test)
 	struct page *page = head + tampered_page(test);
 	struct page *saved;
 
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	tamper(page, how);
 	saved = save_pages(test, head, MARK_PAGES);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER),
@@ -255,7 +265,7 @@ static void unmark_prefers_the_worse(struct kunit *test)
 	head = alloc_chunk(test, MARK_ORDER);
 	page = head + tampered_page(test);
 	held = head + (tampered_page(test) ? 0 : 1);
-	KUNIT_EXPECT_EQ(test, policy->mark(head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	tamper(page, how);
 	tamper(held, COUNT_UP);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER),

@@ -109,15 +109,15 @@ struct vttm {
 	unsigned long vram_size;
 	void *vram;
 
-	spinlock_t bos_lock;
+	spinlock_t bos_lock; /* bos, live_bos */
 	struct list_head bos;
 	unsigned long live_bos;
 
-	struct mutex swapout_lock;
+	struct mutex swapout_lock; /* the two below */
 	struct task_struct *swapout_task;
 	struct ttm_buffer_object *swapout_bo;
 
-	struct mutex unplug_lock;
+	struct mutex unplug_lock; /* unplugged */
 	bool unplugged;
 };
 
@@ -166,7 +166,7 @@ static struct vttm_bo *to_vttm_bo(struct ttm_buffer_object *tbo)
 
 static int vttm_pfnmap_enable(struct ttm_device *bdev)
 {
-	typeof(&ttm_pfnmap_enable) enable = symbol_get(ttm_pfnmap_enable);
+	int (*enable)(struct ttm_device *bdev) = symbol_get(ttm_pfnmap_enable);
 	int ret;
 
 	if (!enable)
@@ -178,7 +178,8 @@ static int vttm_pfnmap_enable(struct ttm_device *bdev)
 
 static bool vttm_pfnmap_enabled(struct vttm *vttm)
 {
-	typeof(&ttm_pfnmap_enabled) enabled = symbol_get(ttm_pfnmap_enabled);
+	bool (*enabled)(const struct ttm_device *bdev) =
+		symbol_get(ttm_pfnmap_enabled);
 	bool ret;
 
 	if (!enabled)
@@ -1284,8 +1285,10 @@ static const struct drm_ioctl_desc vttm_ioctls[] = {
 
 static int vttm_open(struct drm_device *drm, struct drm_file *file)
 {
-	file->driver_priv = kzalloc(sizeof(struct vttm_file), GFP_KERNEL);
-	return file->driver_priv ? 0 : -ENOMEM;
+	struct vttm_file *priv = kzalloc(sizeof(*priv), GFP_KERNEL);
+
+	file->driver_priv = priv;
+	return priv ? 0 : -ENOMEM;
 }
 
 static void vttm_postclose(struct drm_device *drm, struct drm_file *file)
