@@ -29,6 +29,15 @@
  * Description: A BO whose contents are dropped while a guest uses them: the
  *	pages are kept, and the guest sees new ones
  *
+ * SUBTEST: i6-%s-does-not-wait
+ * Description: Pages are taken from a BO by the very thread that owns the VM: if
+ *	that waited until nobody can hold them, it would never end
+ *
+ * arg[1]:
+ * @free:	the BO is freed
+ * @swapout:	the BO is swapped out
+ * @move:	the BO is moved to VRAM
+ *
  * SUBTEST: i8-caching-is-restored-%s
  * Description: Pages that went through the quarantine are write-back again when
  *	they are free
@@ -268,6 +277,44 @@ static void purge(void)
 	kvm_host_verify(map, &job);
 }
 
+enum taking {
+	TAKE_FREE,
+	TAKE_SWAPOUT,
+	TAKE_MOVE,
+};
+
+#define WAIT_SECONDS 30 /* until a call that waits is ended by a signal */
+
+static void take_pages(enum taking how)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	void *map = vttm_mmap(fd, handle, BO_SIZE);
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BO_PAGES,
+	};
+	struct vttm_counters counters;
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+	kvm_guest_run_ok(guest, &job);
+	alarm(WAIT_SECONDS);
+	if (how == TAKE_SWAPOUT) {
+		igt_assert_eq_u64(vttm_swapout(fd, handle), BO_PAGES);
+	} else if (how == TAKE_MOVE) {
+		vttm_move(fd, handle, VTTM_PL_VRAM);
+	} else {
+		vttm_munmap(map, BO_SIZE);
+		vttm_close_bo(fd, handle);
+	}
+	alarm(0);
+	/* They are held, so there would have been something to wait for. */
+	vttm_counters(fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+}
+
 /* The frames of a BO in the quarantine of a VMM that is still there. */
 struct frames {
 	uint64_t pfn[BO_PAGES];
@@ -404,6 +451,20 @@ igt_main
 		igt_fork(vmm, 1) purge();
 		igt_waitchildren();
 		vttm_wait_quarantine_empty(5);
+	}
+
+	for (enum taking how = TAKE_FREE; how <= TAKE_MOVE; how++) {
+		static const char *const names[] = { "free", "swapout",
+						     "move" };
+
+		igt_describe("Nobody waits for the VM whose thread this is");
+		igt_subtest_f("i6-%s-does-not-wait", names[how])
+		{
+			bound_set(NO_BOUND);
+			igt_fork(vmm, 1) take_pages(how);
+			igt_waitchildren();
+			vttm_wait_quarantine_empty(5);
+		}
 	}
 
 	igt_describe("Pages that were in quarantine are write-back when free");

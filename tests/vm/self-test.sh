@@ -69,11 +69,20 @@ Subtest b: SUCCESS (0.001s)
 TTM-PFNMAP-EXIT 0
 TTM-PFNMAP-PROGRAM-END p
 END
-says results-exit-code "exit code 139, but no subtest failed" <<'END'
+says results-exit-code "but no subtest failed" <<'END'
 TTM-PFNMAP-PROGRAM p reserved
 TTM-PFNMAP-LISTED a
 Starting subtest: a
 Subtest a: SUCCESS (0.001s)
+TTM-PFNMAP-EXIT 139
+TTM-PFNMAP-PROGRAM-END p
+END
+says results-last-exit-code "but no subtest failed" <<'END'
+TTM-PFNMAP-PROGRAM p reserved
+TTM-PFNMAP-LISTED a
+Starting subtest: a
+Subtest a: SUCCESS (0.001s)
+TTM-PFNMAP-EXIT 0
 TTM-PFNMAP-EXIT 139
 TTM-PFNMAP-PROGRAM-END p
 END
