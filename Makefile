@@ -14,6 +14,8 @@ ifneq ($(words $(shell echo '$(TIMEOUT)' | grep -x '[1-9][0-9]*')),1)
 $(error TIMEOUT=$(TIMEOUT) is not a whole number of 1 or more)
 endif
 export V CACHE TIMEOUT
+# What make demo counts its time from.
+export RIG_START := $(shell date +%s)
 
 # A recipe is one command without a shell around it: so a script notices when
 # make is killed, and ends with all it started.

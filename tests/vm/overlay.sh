@@ -19,6 +19,7 @@ stock=$(kernel_dir "$kernel")
 headers=$(echo "$stock"/usr/src/linux-headers-*-common)
 out=$BUILD/$kernel
 ours=$REPO/drivers/gpu/drm/ttm
+need_space "$BUILD" 300 "the build for $kernel"
 lock "$out/.lock"
 
 # update FROM TO: make TO's sources those of FROM, leaving equal files alone, so

@@ -185,10 +185,10 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 
 #define igt_describe(text) igt_describe_f("%s", (text))
 
-/* Children: each runs the block, then exits 0. */
-#define igt_fork(child, count) \
-	for (int child = 0; child < (count); child++) \
-		for (; __igt_fork(); exit(0))
+/* Children, numbered from 0: each runs the block, then exits 0. */
+#define igt_fork(number, count) \
+	for (int number = -1; ++number < (count);) \
+		for (bool is_child = __igt_fork(); is_child; exit(0))
 
 /* Skips */
 #define __igt_skip_if(cond, text, fmt...) \
