@@ -47,6 +47,7 @@ namespace_command
 # Held shared by everything that runs in the tree, so that nobody removes it.
 exec 8<"$tree"
 flock -s 8
+: >"$tree.used"
 if [ -n "${IN_KERNEL:-}" ]; then
 	has_kernel "$IN_KERNEL" || "$VM_DIR/kernels.sh" "$IN_KERNEL" >&2
 	exec 7<"$(kernel_dir "$IN_KERNEL")"

@@ -19,12 +19,14 @@ install_mmdebstrap() {
 		sh -c 'apt-get update && apt-get install -y --no-install-recommends mmdebstrap'
 }
 
-# Inside the namespace, where a plain user owns the tree's files too.
+# Inside the namespace, where a plain user owns the tree's files too. Another
+# checkout may want another tree: gone are those that nobody used for two days.
 remove_trees() {
 	local tree
 	for tree; do
+		[ -z "$(find "$tree.used" -mtime -2 2>/dev/null)" ] || continue
 		# A running command holds the tree shared, see in-root.sh.
-		flock -n "$tree" rm -rf --one-file-system "$tree" || true
+		flock -n "$tree" rm -rf --one-file-system "$tree" "$tree.used" || true
 	done
 }
 
@@ -57,7 +59,8 @@ make_layer() {
 if [ "${1:-}" = --make ]; then
 	mount --make-rprivate /
 	layer=$2 tree=$(layer_dir "$2")
-	mapfile -t old < <(find "$CACHE" -mindepth 1 -maxdepth 1 -name "root-$layer-*" ! -path "$tree")
+	mapfile -t old < <(find "$CACHE" -mindepth 1 -maxdepth 1 -name "root-$layer-*" \
+		-type d ! -path "$tree")
 	remove_trees "${old[@]}"
 	trap 'umount -l "$tree.tmp/proc" "$tree.tmp/dev" 2>/dev/null || true; rm -rf --one-file-system "$tree.tmp" "$tree.work"' EXIT
 	rm -rf --one-file-system "$tree.tmp" "$tree.work"
