@@ -7,19 +7,30 @@
  * Functionality: TTM's PFNMAP mode, what freed BOs keep
  * Description: A VMM allocates, uses and frees BOs for as long as it lives.
  *
- * SUBTEST: i5-churn-without-bound
- * Description: The twin: with the bound out of reach, every BO that a guest saw
- *	stays in quarantine while the VM lives
+ * SUBTEST: i5-churn-without-bound-or-reuse
+ * Description: The twin: with the bound out of reach and reuse off, every BO
+ *	that a guest saw stays in quarantine while the VM lives
  *
  * SUBTEST: i5-churn-with-bound
- * Description: At the bound new BOs are counted, work as well, and go back when
- *	they are freed
+ * Description: Without reuse, at the bound new BOs are counted, work as well, and
+ *	go back when they are freed
+ *
+ * SUBTEST: i5-churn-with-reuse
+ * Description: A new BO gets the pages of the one before, and nothing adds up
+ *
+ * SUBTEST: i5-churn-of-many-sizes
+ * Description: BOs of random sizes, many at a time: what is held is at most 1.1
+ *	times what was alive at once; without reuse (the twin) it is more
  *
  * SUBTEST: i5-bound-is-for-all
  * Description: Two VMMs at once stay within the one bound
  *
- * SUBTEST: i5-bound-with-a-render-server
- * Description: One process allocates and touches the BOs, another is the VMM
+ * SUBTEST: i5-render-server-with-bound
+ * Description: One process allocates and touches the BOs, another is the VMM:
+ *	without reuse the bound holds, and without the bound (the twin) nothing does
+ *
+ * SUBTEST: i5-render-server-with-reuse
+ * Description: The same with reuse: nothing adds up
  *
  * SUBTEST: i3-forks-pin-no-memory
  * Description: A process that maps a BO forks many children, one after another;
@@ -55,7 +66,7 @@
 #include "kvm_bo.h"
 #include "vmm.h"
 
-#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
+#define PARAMETERS "/sys/module/ttm/parameters/"
 #define NO_BOUND 1000000
 #define BOUND_MB 8
 #define CHURN 40 /* BOs of 1 MiB, one after another */
@@ -71,7 +82,7 @@ static unsigned int old_bound;
 
 static unsigned int bound_get(void)
 {
-	FILE *file = fopen(BOUND_PARAMETER, "re");
+	FILE *file = fopen(PARAMETERS "pfnmap_quarantine_mb", "re");
 	unsigned int bound;
 
 	igt_require_f(file, "ttm.ko has no mode\n");
@@ -80,13 +91,19 @@ static unsigned int bound_get(void)
 	return bound;
 }
 
-static void bound_set(unsigned int bound)
+static void parameter_set(const char *path, unsigned int value)
 {
-	FILE *file = fopen(BOUND_PARAMETER, "we");
+	FILE *file = fopen(path, "we");
 
 	igt_assert(file);
-	igt_assert(fprintf(file, "%u\n", bound) > 0);
+	igt_assert(fprintf(file, "%u\n", value) > 0);
 	igt_assert_eq(fclose(file), 0);
+}
+
+static void bound_set(unsigned int bound, bool reuse)
+{
+	parameter_set(PARAMETERS "pfnmap_quarantine_mb", bound);
+	parameter_set(PARAMETERS "pfnmap_reuse", reuse);
 }
 
 /* One BO from create to free, used by the guest; is it reserved? */
@@ -137,6 +154,80 @@ static void churn_in_child(struct report *report)
 		 (unsigned long)report->reserved, CHURN,
 		 (unsigned long)report->quarantined);
 	vttm_wait_quarantine_empty(5);
+}
+
+#define LIVE_BOS 24
+#define MANY_STEPS 300
+#define MANY_MAX_PAGES 256
+
+struct live_bo {
+	uint32_t handle;
+	uint32_t pages;
+};
+
+/* A BO that the guest wrote to, still in a slot of its own for a moment only. */
+static void many_create(int fd, struct kvm_guest *guest, struct live_bo *bo,
+			uint32_t pages)
+{
+	const size_t size = (size_t)pages * KVM_GUEST_PAGE;
+	const struct kvm_guest_job job = {
+		.op = KVM_OP_WRITE,
+		.gpa = KVM_GUEST_GPA,
+		.pages = pages,
+		.seed = pages,
+	};
+	void *map;
+	int slot;
+
+	bo->handle = vttm_create(fd, size, VTTM_BO_CACHED);
+	bo->pages = pages;
+	map = vttm_mmap(fd, bo->handle, size);
+	slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, size);
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+	kvm_guest_unmap(guest, slot);
+	vttm_munmap(map, size);
+}
+
+/* report->quarantined: most pages held, alive or not; ->reserved: alive. */
+static void churn_many(struct report *report)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	struct live_bo bos[LIVE_BOS] = {};
+	struct vttm_counters counters;
+	uint32_t alive = 0, seed = 1;
+
+	for (int i = 0; i < MANY_STEPS; i++) {
+		struct live_bo *bo = &bos[i % LIVE_BOS];
+
+		if (bo->pages)
+			vttm_close_bo(fd, bo->handle);
+		alive -= bo->pages;
+		seed = seed * 1103515245 + 12345;
+		many_create(fd, guest, bo, 1 + (seed >> 8) % MANY_MAX_PAGES);
+		alive += bo->pages;
+		vttm_counters(fd, &counters);
+		if (alive > report->reserved)
+			report->reserved = alive;
+		if (alive + counters.pages_quarantined > report->quarantined)
+			report->quarantined =
+				alive + counters.pages_quarantined;
+	}
+	close(fd);
+	kvm_guest_destroy(guest);
+}
+
+static bool many_within_bound(struct report *report)
+{
+	memset(report, 0, sizeof(*report));
+	igt_fork(vmm, 1) churn_many(report);
+	igt_waitchildren();
+	igt_info("%lu pages alive at most, %lu held at most\n",
+		 (unsigned long)report->reserved,
+		 (unsigned long)report->quarantined);
+	vttm_wait_quarantine_empty(5);
+	return report->quarantined * 10 <= report->reserved * 11;
 }
 
 /* The VMM of a render server: maps the dma-buf, lets a guest write to it. */
@@ -385,10 +476,10 @@ igt_main
 	}
 
 	igt_describe("The twin: every BO that a guest saw stays in quarantine");
-	igt_subtest("i5-churn-without-bound")
+	igt_subtest("i5-churn-without-bound-or-reuse")
 	{
 		memset(report, 0, sizeof(*report));
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, false);
 		churn_in_child(report);
 		igt_assert_eq_u64(report->reserved, CHURN);
 		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
@@ -399,17 +490,36 @@ igt_main
 	igt_subtest("i5-churn-with-bound")
 	{
 		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB);
+		bound_set(BOUND_MB, false);
 		churn_in_child(report);
 		igt_assert_eq_u64(report->reserved, BOUND_MB);
 		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
+	}
+
+	igt_describe("A new BO gets the pages of the one before");
+	igt_subtest("i5-churn-with-reuse")
+	{
+		memset(report, 0, sizeof(*report));
+		bound_set(BOUND_MB, true);
+		churn_in_child(report);
+		igt_assert_eq_u64(report->reserved, CHURN);
+		igt_assert_eq_u64(report->quarantined, BO_PAGES);
+	}
+
+	igt_describe("Random sizes; without reuse, more is held than may be");
+	igt_subtest("i5-churn-of-many-sizes")
+	{
+		bound_set(NO_BOUND, false);
+		igt_assert(!many_within_bound(report));
+		bound_set(NO_BOUND, true);
+		igt_assert(many_within_bound(report));
 	}
 
 	igt_describe("Two VMMs at once stay within the one bound");
 	igt_subtest("i5-bound-is-for-all")
 	{
 		memset(report, 0, 2 * sizeof(*report));
-		bound_set(BOUND_MB);
+		bound_set(BOUND_MB, false);
 		igt_fork(vmm, 2) churn(&report[vmm]);
 		igt_waitchildren();
 		vttm_wait_quarantine_empty(5);
@@ -421,24 +531,34 @@ igt_main
 
 	igt_describe(
 		"One process allocates and touches the BOs, another is the VMM");
-	igt_subtest("i5-bound-with-a-render-server")
+	igt_subtest("i5-render-server-with-bound")
 	{
 		memset(report, 0, sizeof(*report));
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, false);
 		serve_in_children(report);
 		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
 		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB);
+		bound_set(BOUND_MB, false);
 		serve_in_children(report);
 		igt_assert_eq_u64(report->reserved, BOUND_MB);
 		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
+	}
+
+	igt_describe("One process allocates, another is the VMM, with reuse");
+	igt_subtest("i5-render-server-with-reuse")
+	{
+		memset(report, 0, sizeof(*report));
+		bound_set(BOUND_MB, true);
+		serve_in_children(report);
+		igt_assert_eq_u64(report->reserved, CHURN);
+		igt_assert_eq_u64(report->quarantined, BO_PAGES);
 	}
 
 	igt_describe(
 		"The address spaces of children that are gone are not kept");
 	igt_subtest("i3-forks-pin-no-memory")
 	{
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, true);
 		igt_fork(parent, 1) fork_much();
 		igt_waitchildren();
 	}
@@ -447,7 +567,7 @@ igt_main
 		"Pages of a BO whose contents are dropped are kept from others");
 	igt_subtest("i4-purge-with-a-guest")
 	{
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, true);
 		igt_fork(vmm, 1) purge();
 		igt_waitchildren();
 		vttm_wait_quarantine_empty(5);
@@ -460,7 +580,7 @@ igt_main
 		igt_describe("Nobody waits for the VM whose thread this is");
 		igt_subtest_f("i6-%s-does-not-wait", names[how])
 		{
-			bound_set(NO_BOUND);
+			bound_set(NO_BOUND, true);
 			igt_fork(vmm, 1) take_pages(how);
 			igt_waitchildren();
 			vttm_wait_quarantine_empty(5);
@@ -470,15 +590,15 @@ igt_main
 	igt_describe("Pages that were in quarantine are write-back when free");
 	igt_subtest("i8-caching-is-restored-wc")
 	{
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, true);
 		check_caching(frames, VTTM_BO_WC);
 	}
 	igt_describe("Pages that were in quarantine are write-back when free");
 	igt_subtest("i8-caching-is-restored-uc")
 	{
-		bound_set(NO_BOUND);
+		bound_set(NO_BOUND, true);
 		check_caching(frames, VTTM_BO_UC);
 	}
 
-	igt_fixture bound_set(old_bound);
+	igt_fixture bound_set(old_bound, true);
 }

@@ -100,6 +100,7 @@ struct vttm_counters {
 	uint64_t pages_quarantined;
 	uint64_t pages_retired;
 	uint64_t pages_leaked;
+	uint64_t pages_reused;
 };
 
 /*

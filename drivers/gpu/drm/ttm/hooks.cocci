@@ -93,21 +93,37 @@ hook("tt_fini")
 // ---- ttm_pool.c: where pages would change owner.
 
 @pool_free@
-identifier pool, tt;
+expression pool, tt, end;
 position p;
 @@
- void ttm_pool_free@p(struct ttm_pool *pool, struct ttm_tt *tt)
- {
-+if (ttm_pfnmap_retire(pool, tt))
-+	return;
-+
- ...
- }
+ ttm_pool_free_range@p(pool, tt, tt->caching,
+-			 0,
++			 ttm_pfnmap_retire(pool, tt),
+			 end)
 
 @script:python@
 p << pool_free.p;
 @@
 hook("pool_free")
+
+@pool_alloc@
+identifier pool, tt, dma_addr;
+position p;
+@@
+ int ttm_pool_alloc(struct ttm_pool *pool, struct ttm_tt *tt, ...)
+ {
+ ...
+ WARN_ON(dma_addr && !pool->dev);@p
++
++ttm_pfnmap_reuse(pool, tt, &num_pages, &pages, &dma_addr);
++caching = pages;
+ ...
+ }
+
+@script:python@
+p << pool_alloc.p;
+@@
+hook("pool_alloc")
 
 // ---- ttm_bo_vm.c: every way for a PTE to come to be.
 

@@ -10,11 +10,11 @@
 
 #include "ttm_pfnmap_internal.h"
 
-#define TTM_PFNMAP_COLUMNS 6
+#define TTM_PFNMAP_COLUMNS 7
 
 static const char *const ttm_pfnmap_columns[TTM_PFNMAP_COLUMNS] = {
 	"sets_exposed",	     "chunks_marked", "pages_marked",
-	"pages_quarantined", "pages_retired", "pages_leaked",
+	"pages_quarantined", "pages_retired", "pages_leaked", "pages_reused",
 };
 
 static void ttm_pfnmap_counters(const struct ttm_pfnmap_dev *dev,
@@ -26,6 +26,7 @@ static void ttm_pfnmap_counters(const struct ttm_pfnmap_dev *dev,
 	values[3] = atomic_long_read(&dev->pages_quarantined);
 	values[4] = atomic_long_read(&dev->pages_retired);
 	values[5] = atomic_long_read(&dev->pages_leaked);
+	values[6] = atomic_long_read(&dev->pages_reused);
 }
 
 static void ttm_pfnmap_row(struct seq_file *m, const char *name,

@@ -5,6 +5,7 @@
  * Locking, from the outside in:
  *   a BO's reservation               its set while the BO has pages
  *   ttm_pfnmap_devices_lock (mutex)  the device list, opting in, VFIO's coming
+ *   ttm_pfnmap_reuse_lock (mutex)    the chunks of sets that are on offer
  *   ttm_pfnmap_lock (spinlock)       the mm table and the quarantine
  */
 #ifndef _TTM_PFNMAP_INTERNAL_H_
@@ -81,6 +82,7 @@ enum ttm_pfnmap_state {
  * @pages_quarantined: retired, not drained, now
  * @pages_retired: given back since the device came, at once or later
  * @pages_leaked: never given back, because they did not look as they should
+ * @pages_reused: given from the quarantine to a BO of the same client
  */
 struct ttm_pfnmap_dev {
 	struct list_head link;
@@ -97,29 +99,41 @@ struct ttm_pfnmap_dev {
 	atomic_long_t pages_quarantined;
 	atomic_long_t pages_retired;
 	atomic_long_t pages_leaked;
+	atomic_long_t pages_reused;
 };
 
 /**
- * struct ttm_pfnmap_mm - one address space that marked pages were exposed to
+ * struct ttm_pfnmap_mm - one address space that pages were exposed to, or whose
+ * process populated BOs
  * @node: in the mm table
  * @mm: the address space; the table holds exactly one mmgrab() on it, which is
  *	what makes mm_count comparable at all
- * @links: number of sets that refer to it
+ * @links: how often sets refer to it
+ * @owned: quarantined sets that it populated and may reuse
+ * @reusable: the number of pages in these
  */
 struct ttm_pfnmap_mm {
 	struct hlist_node node;
 	struct mm_struct *mm;
 	unsigned long links;
+	struct list_head owned;
+	unsigned long reusable;
 };
 
 /**
- * struct ttm_pfnmap_link - "this set was exposed to that address space"
+ * struct ttm_pfnmap_link - "that address space may hold PFNs of this set"
  * @node: in the set's list
  * @entry: NULL while unused
+ * @exposed: the set was exposed to it
+ * @inherited: it may hold pages that the set reuses
+ * @admitted: if @inherited: all such pages were exposed to it before
  */
 struct ttm_pfnmap_link {
 	struct list_head node;
 	struct ttm_pfnmap_mm *entry;
+	bool exposed;
+	bool inherited;
+	bool admitted;
 };
 
 /* Most sets are seen by the client, a compositor, and perhaps a VMM. */
@@ -131,12 +145,20 @@ struct ttm_pfnmap_link {
  * @rcu: frees the set
  * @tt: the key; not followed once the set is quarantined
  * @dev: whose counters it is in
- * @policy: what its pages were marked under; NULL while they are not marked
- * @links: the address spaces it was exposed to
+ * @owner: who populated it, or NULL if that was no process
+ * @owned: in @owner's list while its quarantined pages can be reused
+ * @policy: what its pages were marked under; NULL while none is marked
+ * @marked: this many pages, from the first on, are marked
+ * @reused: this many of them came from the quarantine
+ * @exposed: all are marked, and there may be PTEs
+ * @links: the address spaces that may hold PFNs of it
  * @spare: links that need no allocation
  * @stock: its pages are not what can be marked; they were mapped as they are
+ * @fresh: no page from the quarantine the next time it is populated
  * @looks: that the reaper had at the set when it was drained but busy
  * @caching: of the quarantined pages
+ * @dma32: the quarantined pages are below 4 GiB
+ * @kept: number of quarantined pages
  * @chunks: quarantined chunks, by the lru of their first page
  * @quarantine: in the quarantine
  */
@@ -145,12 +167,20 @@ struct ttm_pfnmap_set {
 	struct rcu_head rcu;
 	struct ttm_tt *tt;
 	struct ttm_pfnmap_dev *dev;
+	struct ttm_pfnmap_mm *owner;
+	struct list_head owned;
 	const struct ttm_pfnmap_policy *policy;
+	pgoff_t marked;
+	pgoff_t reused;
+	bool exposed;
 	struct list_head links;
 	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];
 	bool stock;
+	bool fresh;
 	unsigned int looks;
 	enum ttm_caching caching;
+	bool dma32;
+	unsigned long kept;
 	struct list_head chunks;
 	struct list_head quarantine;
 };
@@ -179,10 +209,30 @@ int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt);
 vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt);
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
 void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo);
-bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
+pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
 void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
+struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt);
+struct ttm_pfnmap_link *ttm_pfnmap_link_spare(struct ttm_pfnmap_set *set);
+void ttm_pfnmap_drop_drained(struct ttm_pfnmap_set *set);
+void ttm_pfnmap_drop_past(struct ttm_pfnmap_set *set);
+bool ttm_pfnmap_bound_reached(void);
+void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev, unsigned int order,
+			     int sign);
+void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
 bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
+
+extern spinlock_t ttm_pfnmap_lock;
+
+/* ttm_pfnmap_reuse.c: quarantined chunks for the client they came from. */
+void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
+			pgoff_t *num_pages, struct page ***pages,
+			dma_addr_t **dma_addr);
+void ttm_pfnmap_reuse_offer(struct ttm_pfnmap_set *set);
+void ttm_pfnmap_reuse_withdraw(struct ttm_pfnmap_set *set);
+bool ttm_pfnmap_set_admits(const struct ttm_pfnmap_set *set,
+			   const struct mm_struct *mm);
+vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo);
 
 /* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
 bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order);
@@ -192,6 +242,7 @@ void ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
+void ttm_pfnmap_split_chunk(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);
 
@@ -222,6 +273,15 @@ static inline int ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 	if (static_branch_unlikely(&ttm_pfnmap_used))
 		return __ttm_pfnmap_prepare(bdev, tt);
 	return 0;
+}
+
+/* Before a pool fills a ttm_tt: what can be had without asking anybody. */
+static inline void ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
+				    pgoff_t *num_pages, struct page ***pages,
+				    dma_addr_t **dma_addr)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_reuse(pool, tt, num_pages, pages, dma_addr);
 }
 
 /* Before a VMA of a BO is set up; false: this mapping is refused. */
@@ -256,12 +316,16 @@ static inline void ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
 		__ttm_pfnmap_gutting(bo);
 }
 
-/* When a ttm_tt gives its pages back; true: the mode has taken them over. */
-static inline bool ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
+/*
+ * When a ttm_tt gives its pages back, or did not get all it asked for: so many,
+ * from the first on, the mode has taken over.
+ */
+static inline pgoff_t ttm_pfnmap_retire(struct ttm_pool *pool,
+					struct ttm_tt *tt)
 {
 	if (static_branch_unlikely(&ttm_pfnmap_used))
 		return __ttm_pfnmap_retire(pool, tt);
-	return false;
+	return 0;
 }
 
 /* A ttm_tt goes away; it has no pages any more. */

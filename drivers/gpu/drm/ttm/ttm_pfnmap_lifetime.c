@@ -50,7 +50,7 @@ MODULE_PARM_DESC(
 /* Pages in quarantine under policies that are bounded, of all devices. */
 static atomic_long_t ttm_pfnmap_bounded_pages;
 
-static DEFINE_SPINLOCK(ttm_pfnmap_lock);
+DEFINE_SPINLOCK(ttm_pfnmap_lock);
 static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
 static LIST_HEAD(ttm_pfnmap_quarantine);
 
@@ -69,7 +69,14 @@ static const struct rhashtable_params ttm_pfnmap_sets_params = {
 	.automatic_shrinking = true,
 };
 
-static struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt)
+/**
+ * ttm_pfnmap_set_find - the record of a ttm_tt
+ * @tt: the ttm_tt, which the caller keeps alive
+ *
+ * Context: Any.
+ * Return: the set, or NULL if the mode has nothing to do with @tt.
+ */
+struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt)
 {
 	return rhashtable_lookup_fast(&ttm_pfnmap_sets, &tt,
 				      ttm_pfnmap_sets_params);
@@ -147,11 +154,10 @@ static struct ttm_pfnmap_mm *ttm_pfnmap_mm_find(const struct mm_struct *mm)
 }
 
 /*
- * Get the table's entry for @mm, making one if there is none. May sleep, and
- * does not fail: it runs in a fault or a fork, never in reclaim, and asks for
- * less memory than the page tables that it stands beside.
+ * Get the table's entry for @mm, making one if there is none; NULL if there is
+ * no memory for it. May sleep.
  */
-static struct ttm_pfnmap_mm *ttm_pfnmap_mm_get(struct mm_struct *mm)
+static struct ttm_pfnmap_mm *ttm_pfnmap_mm_get(struct mm_struct *mm, gfp_t gfp)
 {
 	struct ttm_pfnmap_mm *entry, *fresh = NULL;
 
@@ -159,7 +165,10 @@ static struct ttm_pfnmap_mm *ttm_pfnmap_mm_get(struct mm_struct *mm)
 	entry = ttm_pfnmap_mm_find(mm);
 	if (!entry) {
 		spin_unlock(&ttm_pfnmap_lock);
-		fresh = kzalloc(sizeof(*fresh), GFP_KERNEL | __GFP_NOFAIL);
+		fresh = kzalloc(sizeof(*fresh), gfp);
+		if (!fresh)
+			return NULL;
+		INIT_LIST_HEAD(&fresh->owned);
 		spin_lock(&ttm_pfnmap_lock);
 		entry = ttm_pfnmap_mm_find(mm);
 	}
@@ -188,6 +197,19 @@ static struct mm_struct *ttm_pfnmap_mm_put(struct ttm_pfnmap_mm *entry)
 	return mm;
 }
 
+static void ttm_pfnmap_mm_put_unlocked(struct ttm_pfnmap_mm *entry)
+{
+	struct mm_struct *mm;
+
+	if (!entry)
+		return;
+	spin_lock(&ttm_pfnmap_lock);
+	mm = ttm_pfnmap_mm_put(entry);
+	spin_unlock(&ttm_pfnmap_lock);
+	if (mm)
+		mmdrop(mm);
+}
+
 /* ---- Sets -------------------------------------------------------------- */
 
 static struct ttm_pfnmap_set *ttm_pfnmap_set_new(struct ttm_pfnmap_dev *dev,
@@ -199,6 +221,7 @@ static struct ttm_pfnmap_set *ttm_pfnmap_set_new(struct ttm_pfnmap_dev *dev,
 		return NULL;
 	set->tt = tt;
 	set->dev = dev;
+	INIT_LIST_HEAD(&set->owned);
 	INIT_LIST_HEAD(&set->links);
 	INIT_LIST_HEAD(&set->chunks);
 	INIT_LIST_HEAD(&set->quarantine);
@@ -206,8 +229,24 @@ static struct ttm_pfnmap_set *ttm_pfnmap_set_new(struct ttm_pfnmap_dev *dev,
 	return set;
 }
 
+/*
+ * The client: whoever populates. By address space, since a process that executes
+ * another program is somebody else. Kept, lest another one gets its address.
+ * Without one nothing is reused.
+ */
+static void ttm_pfnmap_set_own(struct ttm_pfnmap_set *set)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (set->owner && set->owner->mm == mm)
+		return;
+	ttm_pfnmap_mm_put_unlocked(set->owner);
+	set->owner = mm ? ttm_pfnmap_mm_get(mm, GFP_KERNEL) : NULL;
+}
+
 static void ttm_pfnmap_set_free(struct ttm_pfnmap_set *set)
 {
+	ttm_pfnmap_mm_put_unlocked(set->owner);
 	ttm_pfnmap_dev_put(set->dev);
 	kfree_rcu(set, rcu);
 }
@@ -224,7 +263,7 @@ static void ttm_pfnmap_link_free(struct ttm_pfnmap_set *set,
 /* Drop the links that @which selects; true if none is left. May sleep. */
 static bool ttm_pfnmap_drop_links(struct ttm_pfnmap_set *set,
 				  bool (*which)(const struct ttm_pfnmap_set *,
-						struct mm_struct *))
+						const struct ttm_pfnmap_link *))
 {
 	struct ttm_pfnmap_link *link, *next;
 	struct mm_struct *drop;
@@ -234,7 +273,7 @@ static bool ttm_pfnmap_drop_links(struct ttm_pfnmap_set *set,
 		drop = NULL;
 		spin_lock(&ttm_pfnmap_lock);
 		list_for_each_entry_safe(link, next, &set->links, node) {
-			if (!which(set, link->entry->mm))
+			if (!which(set, link))
 				continue;
 			drop = ttm_pfnmap_mm_put(link->entry);
 			ttm_pfnmap_link_free(set, link);
@@ -250,36 +289,71 @@ static bool ttm_pfnmap_drop_links(struct ttm_pfnmap_set *set,
 	return none;
 }
 
-static bool ttm_pfnmap_mm_drained(const struct ttm_pfnmap_set *set,
-				  struct mm_struct *mm)
+/* With no PTE left in it. */
+static bool ttm_pfnmap_link_drained(const struct ttm_pfnmap_set *set,
+				    const struct ttm_pfnmap_link *link)
 {
-	return set->policy->mm_drained(mm);
+	return set->policy->mm_drained(link->entry->mm);
 }
 
-static bool ttm_pfnmap_mm_any(const struct ttm_pfnmap_set *set,
-			      struct mm_struct *mm)
+static bool ttm_pfnmap_link_any(const struct ttm_pfnmap_set *set,
+				const struct ttm_pfnmap_link *link)
 {
 	return true;
 }
 
-/* A link for a new address space; the BO is reserved. */
-static struct ttm_pfnmap_link *ttm_pfnmap_link_get(struct ttm_pfnmap_set *set)
+/* Came with pages that were reused, and does not hold them any more. */
+static bool ttm_pfnmap_link_past(const struct ttm_pfnmap_set *set,
+				 const struct ttm_pfnmap_link *link)
+{
+	return !link->exposed && ttm_pfnmap_link_drained(set, link);
+}
+
+/**
+ * ttm_pfnmap_drop_drained - forget who cannot hold a set's pages any more
+ * @set: in quarantine
+ *
+ * Context: May sleep.
+ */
+void ttm_pfnmap_drop_drained(struct ttm_pfnmap_set *set)
+{
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_drained);
+}
+
+/**
+ * ttm_pfnmap_drop_past - forget who does not hold reused pages any more
+ * @set: of a BO that is reserved
+ *
+ * Context: May sleep.
+ */
+void ttm_pfnmap_drop_past(struct ttm_pfnmap_set *set)
+{
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_past);
+}
+
+/**
+ * ttm_pfnmap_link_spare - a link that needs no allocation
+ * @set: the set
+ *
+ * Context: Any. The BO is reserved, or nobody else knows the set.
+ * Return: an unused link of @set, or NULL if all are in use.
+ */
+struct ttm_pfnmap_link *ttm_pfnmap_link_spare(struct ttm_pfnmap_set *set)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(set->spare); i++)
 		if (!set->spare[i].entry)
 			return &set->spare[i];
-	return kzalloc(sizeof(struct ttm_pfnmap_link),
-		       GFP_KERNEL | __GFP_NOFAIL);
+	return NULL;
 }
 
 /* Nobody runs in it, so no PTE of it can be read, and nobody has read one. */
-static bool ttm_pfnmap_mm_dead(const struct ttm_pfnmap_set *set,
-			       struct mm_struct *mm)
+static bool ttm_pfnmap_link_dead(const struct ttm_pfnmap_set *set,
+				 const struct ttm_pfnmap_link *link)
 {
-	return !atomic_read(&mm->mm_users) && set->policy &&
-	       set->policy->mm_drained(mm);
+	return !atomic_read(&link->entry->mm->mm_users) && set->policy &&
+	       ttm_pfnmap_link_drained(set, link);
 }
 
 /* Record that @mm may hold PTEs of this set from now on (I3). */
@@ -288,14 +362,24 @@ static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 {
 	struct ttm_pfnmap_link *link;
 
-	list_for_each_entry(link, &set->links, node)
-		if (link->entry->mm == mm)
+	list_for_each_entry(link, &set->links, node) {
+		if (link->entry->mm == mm) {
+			link->exposed = true;
 			return;
+		}
+	}
 
 	/* Or a BO that outlives many processes would keep them all. */
-	ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_dead);
-	link = ttm_pfnmap_link_get(set);
-	link->entry = ttm_pfnmap_mm_get(mm);
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_dead);
+	/*
+	 * Must not fail: in a fault or a fork, never in reclaim, and for less
+	 * memory than the page tables that are made beside it.
+	 */
+	link = ttm_pfnmap_link_spare(set) ?:
+		       kzalloc(sizeof(*link), GFP_KERNEL | __GFP_NOFAIL);
+	link->entry = ttm_pfnmap_mm_get(mm, GFP_KERNEL | __GFP_NOFAIL);
+	link->exposed = true;
+	link->inherited = false;
 	list_add(&link->node, &set->links);
 }
 
@@ -322,27 +406,35 @@ static int ttm_pfnmap_chunk_order(const struct ttm_tt *tt, pgoff_t i)
 	return order;
 }
 
-static void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev,
-				    unsigned int order, int sign)
+/**
+ * ttm_pfnmap_count_marked - a chunk was marked or unmarked
+ * @dev: whose counters
+ * @order: the chunk has 1 << @order pages
+ * @sign: 1 or -1
+ *
+ * Context: Any.
+ */
+void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev, unsigned int order,
+			     int sign)
 {
 	atomic_long_add(sign, &dev->chunks_marked);
 	atomic_long_add(sign * (1L << order), &dev->pages_marked);
 }
 
-/* Undo the marks of a set that is drained: of all its chunks, or of none. */
+/* Undo the marks of a set that is drained: of all marked chunks, or of none. */
 static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 {
 	struct page **pages = set->tt->pages;
 	unsigned int order;
 	pgoff_t i, end;
 
-	for (i = 0; i < set->tt->num_pages; i += 1UL << order) {
+	for (i = 0; i < set->marked; i += 1UL << order) {
 		order = page_private(pages[i]);
 		if (set->policy->unmark(pages[i], order))
 			break;
 		ttm_pfnmap_count_marked(set->dev, order, -1);
 	}
-	if (i >= set->tt->num_pages)
+	if (i >= set->marked)
 		return true;
 
 	for (end = i, i = 0; i < end; i += 1UL << order) {
@@ -353,32 +445,42 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 	return false;
 }
 
-/*
- * The policy for a set that is about to be exposed. Reserved pages in quarantine
- * are memory that nobody is charged for, so there is a bound on them all; counted
- * pages go back as soon as KVM drops them.
+/**
+ * ttm_pfnmap_bound_reached - is there no room for more reserved pages?
+ *
+ * Reserved pages in quarantine are memory that nobody is charged for, so there
+ * is a bound on them all; counted pages go back as soon as KVM drops them.
+ *
+ * Context: Any.
+ * Return: true if so.
  */
-static const struct ttm_pfnmap_policy *
-ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
+bool ttm_pfnmap_bound_reached(void)
 {
-	const struct ttm_pfnmap_policy *policy = set->dev->policy;
 	unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb);
 
 	bound = min(bound, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
-	if (policy->bounded &&
-	    atomic_long_read(&ttm_pfnmap_bounded_pages) >= bound)
-		return &ttm_pfnmap_counted;
-	return policy;
+	return atomic_long_read(&ttm_pfnmap_bounded_pages) >= bound;
 }
 
-/* Can every chunk of a set be marked? */
+/* The policy for a set that is about to be exposed. */
+static const struct ttm_pfnmap_policy *
+ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
+{
+	if (set->policy)
+		return set->policy;
+	if (set->dev->policy->bounded && ttm_pfnmap_bound_reached())
+		return &ttm_pfnmap_counted;
+	return set->dev->policy;
+}
+
+/* Can every chunk of a set that is not marked yet be marked? */
 static bool ttm_pfnmap_set_fresh(const struct ttm_pfnmap_set *set)
 {
 	struct ttm_tt *tt = set->tt;
 	pgoff_t i;
 	int order;
 
-	for (i = 0; i < tt->num_pages; i += 1UL << order) {
+	for (i = set->marked; i < tt->num_pages; i += 1UL << order) {
 		order = ttm_pfnmap_chunk_order(tt, i);
 		if (order < 0 || !ttm_pfnmap_chunk_fresh(tt->pages[i], order))
 			return false;
@@ -401,12 +503,14 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 		return false;
 	}
 
-	for (i = 0; i < set->tt->num_pages; i += 1UL << order) {
+	for (i = set->marked; i < set->tt->num_pages; i += 1UL << order) {
 		order = page_private(pages[i]);
 		policy->mark(pages[i], order);
 		ttm_pfnmap_count_marked(set->dev, order, 1);
 	}
 	set->policy = policy;
+	set->marked = set->tt->num_pages;
+	set->exposed = true;
 	atomic_long_inc(&set->dev->sets_exposed);
 	return true;
 }
@@ -429,12 +533,16 @@ int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 	/* Pages of somebody else's are not ours to mark. */
 	if (!ttm_pfnmap_dev_marks(dev) || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
 		return 0;
-	if (ttm_pfnmap_set_find(tt))
+	set = ttm_pfnmap_set_find(tt);
+	if (set) {
+		ttm_pfnmap_set_own(set);
 		return 0;
+	}
 
 	set = ttm_pfnmap_set_new(dev, tt);
 	if (!set)
 		return -ENOMEM;
+	ttm_pfnmap_set_own(set);
 	if (rhashtable_insert_fast(&ttm_pfnmap_sets, &set->node,
 				   ttm_pfnmap_sets_params)) {
 		ttm_pfnmap_set_free(set);
@@ -459,7 +567,7 @@ static bool ttm_pfnmap_vma_fits(const struct vm_area_struct *vma)
  *
  * Context: In a page fault, before the first PTE is written; may sleep. The BO
  * is reserved.
- * Return: 0 if PTEs may be made, else VM_FAULT_SIGBUS.
+ * Return: 0 if PTEs may be made, else what the fault is to return.
  */
 vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 {
@@ -482,12 +590,26 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	set = tt ? ttm_pfnmap_set_find(tt) : NULL;
 	if (!set || set->stock || !ttm_pfnmap_dev_activate(dev))
 		return 0;
+	/* Some that keep it out may hold nothing any more. */
+	if (!ttm_pfnmap_set_admits(set, vma->vm_mm))
+		ttm_pfnmap_drop_past(set);
+	if (!ttm_pfnmap_set_admits(set, vma->vm_mm)) {
+		vm_fault_t ret = ttm_pfnmap_back_afresh(bo);
+
+		if (ret)
+			return ret;
+		set = ttm_pfnmap_set_find(tt);
+		if (WARN_ON_ONCE(!set || set->reused))
+			return VM_FAULT_SIGBUS;
+	}
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
-	if (!set->policy && !ttm_pfnmap_set_mark(set)) {
+	if (!set->exposed && !ttm_pfnmap_set_mark(set)) {
+		if (WARN_ON_ONCE(set->reused))
+			return VM_FAULT_SIGBUS;
 		/* As with stock TTM, and not to be marked behind a PTE later. */
 		set->stock = true;
-		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
 	}
 	return 0;
 }
@@ -499,7 +621,7 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * fork() copies PFNMAP PTEs without a fault, after it called this. The parent's
  * faults are shut out meanwhile by the mmap_lock that fork() holds for writing,
  * so a PTE that is copied belongs to the set that is found here; and the child
- * does not run yet.
+ * does not run yet. Of a set that is not for the child nothing is left to copy.
  *
  * Context: mmap_lock of @vma's address space held for writing; may sleep.
  * Waits for the BO's reservation, in the documented order (mmap_lock, then
@@ -527,7 +649,9 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 
 	dma_resv_lock(bo->base.resv, NULL);
 	set = bo->ttm ? ttm_pfnmap_set_find(bo->ttm) : NULL;
-	if (set && set->policy)
+	if (set && !ttm_pfnmap_set_admits(set, vma->vm_mm))
+		ttm_bo_unmap_virtual(bo);
+	else if (set && set->exposed)
 		ttm_pfnmap_set_expose(set, vma->vm_mm);
 	dma_resv_unlock(bo->base.resv);
 	drm_dev_exit(idx);
@@ -548,21 +672,37 @@ void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
 		ttm_bo_unmap_virtual(bo);
 }
 
-static void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr)
+/**
+ * ttm_pfnmap_count_quarantined - pages came to or left the quarantine
+ * @set: what they belong to
+ * @nr: how many came; negative if they left
+ *
+ * Context: Under ttm_pfnmap_reuse_lock if @set is offered for reuse.
+ */
+void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr)
 {
+	set->kept += nr;
 	atomic_long_add(nr, &set->dev->pages_quarantined);
 	if (set->policy->bounded)
 		atomic_long_add(nr, &ttm_pfnmap_bounded_pages);
 }
 
-/* Take the pages of a set away from its ttm_tt. */
+/* The set's pages are not the ttm_tt's any more. */
+static void ttm_pfnmap_count_unexposed(struct ttm_pfnmap_set *set)
+{
+	if (set->exposed)
+		atomic_long_dec(&set->dev->sets_exposed);
+	set->exposed = false;
+}
+
+/* Take the marked pages of a set away from its ttm_tt. */
 static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 				 struct ttm_pool *pool, struct ttm_tt *tt)
 {
 	unsigned int order;
 	pgoff_t i;
 
-	for (i = 0; i < tt->num_pages; i += 1UL << order) {
+	for (i = 0; i < set->marked; i += 1UL << order) {
 		order = page_private(tt->pages[i]);
 		if (tt->dma_address)
 			dma_unmap_page(pool->dev, tt->dma_address[i],
@@ -570,10 +710,11 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 		list_add_tail(&tt->pages[i]->lru, &set->chunks);
 	}
 	set->caching = tt->caching;
+	set->dma32 = pool->use_dma32;
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
-	ttm_pfnmap_count_quarantined(set, tt->num_pages);
-	atomic_long_dec(&set->dev->sets_exposed);
+	ttm_pfnmap_count_quarantined(set, set->marked);
+	ttm_pfnmap_count_unexposed(set);
 }
 
 /*
@@ -624,49 +765,54 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
  * @tt: the ttm_tt
  *
  * Called where stock TTM would put the pages into a pool that every client
- * allocates from, or into the page allocator. No PTE to them is left: a BO is
+ * allocates from, or into the page allocator; also for a @tt that did not get
+ * all its pages, where those that it reused come first. No PTE to them is left: a BO is
  * unmapped before it is swapped out, moved or gutted, and a BO that is destroyed
  * has no mappings.
  *
  * Context: May sleep; may be in reclaim. Allocates nothing and waits for nobody
  * (I6). The BO is reserved, or nobody else knows it any more, or its device was
  * unplugged.
- * Return: false if the caller shall free the pages as always (they are not
- * marked any more, if ever they were), true if they are not the caller's any
- * more.
+ * Return: how many pages, from the first on, are not the caller's any more. The
+ * others it shall free as always; they are not marked, or not any more.
  */
-bool __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
+pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 {
 	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
+	pgoff_t taken;
 	bool drained;
 
 	if (!set)
-		return false;
-	if (!set->policy) {
-		set->stock = false;
-		return false;
-	}
+		return 0;
+	set->fresh = false;
+	set->stock = false;
+	if (!set->marked)
+		return 0;
 
-	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
+	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_link_drained);
 	if (drained && ttm_pfnmap_set_unmark(set)) {
-		atomic_long_add(tt->num_pages, &set->dev->pages_retired);
-		atomic_long_dec(&set->dev->sets_exposed);
+		atomic_long_add(set->marked, &set->dev->pages_retired);
+		ttm_pfnmap_count_unexposed(set);
 		set->policy = NULL;
-		return false;
+		set->marked = 0;
+		set->reused = 0;
+		return 0;
 	}
 
+	taken = set->marked;
 	ttm_pfnmap_take_over(set, pool, tt);
 	if (drained && ttm_pfnmap_release(set))
-		return true;
+		return taken;
 
 	/* ttm.ko must outlive what it has in quarantine. */
 	__module_get(THIS_MODULE);
 	spin_lock(&ttm_pfnmap_lock);
 	list_add_tail(&set->quarantine, &ttm_pfnmap_quarantine);
+	ttm_pfnmap_reuse_offer(set);
 	spin_unlock(&ttm_pfnmap_lock);
 	queue_delayed_work(system_unbound_wq, &ttm_pfnmap_reaper,
 			   msecs_to_jiffies(REAP_PERIOD));
-	return true;
+	return taken;
 }
 
 /**
@@ -683,10 +829,10 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 		return;
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
-	if (WARN_ONCE(set->policy, "a ttm_tt goes with its pages exposed\n")) {
-		ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_any);
-		atomic_long_add(tt->num_pages, &set->dev->pages_leaked);
-		atomic_long_dec(&set->dev->sets_exposed);
+	if (WARN_ONCE(set->marked, "a ttm_tt goes with its pages exposed\n")) {
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
+		atomic_long_add(set->marked, &set->dev->pages_leaked);
+		ttm_pfnmap_count_unexposed(set);
 	}
 	ttm_pfnmap_set_free(set);
 }
@@ -750,33 +896,58 @@ static void ttm_pfnmap_kick(void)
 	ttm_pfnmap_kick_done();
 }
 
+/* The set after @set, or the first one; only the reaper takes sets away. */
+static struct ttm_pfnmap_set *ttm_pfnmap_next(struct ttm_pfnmap_set *set)
+{
+	struct list_head *head = &ttm_pfnmap_quarantine, *next;
+
+	spin_lock(&ttm_pfnmap_lock);
+	next = set ? set->quarantine.next : head->next;
+	spin_unlock(&ttm_pfnmap_lock);
+	return next == head ? NULL :
+			      list_entry(next, struct ttm_pfnmap_set,
+					 quarantine);
+}
+
+/* Look at one set, and free what of it nobody can hold. */
+static void ttm_pfnmap_reap_one(struct ttm_pfnmap_set *set, bool *borrowed)
+{
+	bool drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_link_drained);
+
+	*borrowed |= !drained;
+	if (!drained && READ_ONCE(set->kept))
+		return;
+
+	ttm_pfnmap_reuse_withdraw(set);
+	/* Nothing is left of a set that was reused as a whole. */
+	if (!set->kept)
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
+	spin_lock(&ttm_pfnmap_lock);
+	list_del(&set->quarantine);
+	spin_unlock(&ttm_pfnmap_lock);
+	if (ttm_pfnmap_release(set)) {
+		module_put(THIS_MODULE);
+		return;
+	}
+	/* In front, where this round does not come any more. */
+	spin_lock(&ttm_pfnmap_lock);
+	list_add(&set->quarantine, &ttm_pfnmap_quarantine);
+	spin_unlock(&ttm_pfnmap_lock);
+}
+
 static void ttm_pfnmap_reap(struct work_struct *work)
 {
 	static unsigned int reaps;
 	struct ttm_pfnmap_set *set, *next;
 	bool again, borrowed = false;
-	LIST_HEAD(keep);
-	LIST_HEAD(todo);
 
-	spin_lock(&ttm_pfnmap_lock);
-	list_splice_init(&ttm_pfnmap_quarantine, &todo);
-	spin_unlock(&ttm_pfnmap_lock);
-
-	list_for_each_entry_safe(set, next, &todo, quarantine) {
-		bool drained;
-
-		list_del(&set->quarantine);
-		drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_mm_drained);
-		borrowed |= !drained;
-		if (drained && ttm_pfnmap_release(set))
-			module_put(THIS_MODULE);
-		else
-			list_add_tail(&set->quarantine, &keep);
+	for (set = ttm_pfnmap_next(NULL); set; set = next) {
+		next = ttm_pfnmap_next(set);
+		ttm_pfnmap_reap_one(set, &borrowed);
 		cond_resched();
 	}
 
 	spin_lock(&ttm_pfnmap_lock);
-	list_splice(&keep, &ttm_pfnmap_quarantine);
 	again = !list_empty(&ttm_pfnmap_quarantine);
 	spin_unlock(&ttm_pfnmap_lock);
 

@@ -191,6 +191,22 @@ int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order)
 #endif
 
 /**
+ * ttm_pfnmap_split_chunk - make two chunks of one
+ * @head: first page of a marked chunk
+ * @order: of each half; the chunk has 2 << @order pages
+ *
+ * The page allocator takes a block back in parts if the first page of each part
+ * has a reference, and a marked page has.
+ *
+ * Context: Any. The caller owns the chunk.
+ */
+void ttm_pfnmap_split_chunk(struct page *head, unsigned int order)
+{
+	set_page_private(head, order);
+	set_page_private(head + (1UL << order), order);
+}
+
+/**
  * ttm_pfnmap_free_chunk - give an unmarked chunk back to the page allocator
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
