@@ -55,6 +55,8 @@ if [ "$(policy)" != "$wanted" ]; then
 else
 	echo "PASS opted-in"
 fi
+# For the tests of what a VM still holds.
+load kvm_hold
 # A block device, for O_DIRECT.
 load brd rd_nr=1 rd_size=65536
 

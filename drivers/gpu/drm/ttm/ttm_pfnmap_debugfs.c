@@ -13,8 +13,8 @@
 #define TTM_PFNMAP_COLUMNS 7
 
 static const char *const ttm_pfnmap_columns[TTM_PFNMAP_COLUMNS] = {
-	"sets_exposed",	     "chunks_marked", "pages_marked",
-	"pages_quarantined", "pages_retired", "pages_leaked", "pages_reused",
+	"sets_exposed",	 "chunks_marked", "pages_marked", "pages_quarantined",
+	"pages_retired", "pages_leaked",  "pages_reused",
 };
 
 static void ttm_pfnmap_counters(const struct ttm_pfnmap_dev *dev,

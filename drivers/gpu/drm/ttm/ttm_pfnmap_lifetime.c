@@ -904,9 +904,9 @@ static struct ttm_pfnmap_set *ttm_pfnmap_next(struct ttm_pfnmap_set *set)
 	spin_lock(&ttm_pfnmap_lock);
 	next = set ? set->quarantine.next : head->next;
 	spin_unlock(&ttm_pfnmap_lock);
-	return next == head ? NULL :
-			      list_entry(next, struct ttm_pfnmap_set,
-					 quarantine);
+	return next == head ?
+		       NULL :
+		       list_entry(next, struct ttm_pfnmap_set, quarantine);
 }
 
 /* Look at one set, and free what of it nobody can hold. */

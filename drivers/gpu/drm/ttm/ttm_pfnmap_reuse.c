@@ -105,8 +105,7 @@ ttm_pfnmap_link_find(const struct ttm_pfnmap_set *set,
 static bool ttm_pfnmap_link_knows(const struct ttm_pfnmap_set *set,
 				  const struct ttm_pfnmap_link *link)
 {
-	return link->exposed ||
-	       (link->admitted && set->reused == set->marked);
+	return link->exposed || (link->admitted && set->reused == set->marked);
 }
 
 /* Has @set room for the address spaces that may hold @src? */
@@ -331,8 +330,8 @@ void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 	};
 	pgoff_t i;
 
-	if (!ttm_pfnmap_reuse_on || !set || set->fresh || !set->owner || pool->use_dma_alloc ||
-	    !ttm_pfnmap_dev_marks(set->dev) ||
+	if (!ttm_pfnmap_reuse_on || !set || set->fresh || !set->owner ||
+	    pool->use_dma_alloc || !ttm_pfnmap_dev_marks(set->dev) ||
 	    !READ_ONCE(set->owner->reusable))
 		return;
 
