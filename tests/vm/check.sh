@@ -39,9 +39,11 @@ vm_suite() {
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
-# The hazard tests have boots of their own, see guest/hazard.sh.
+# The hazard and pressure tests have boots of their own, see guest/hazard.sh and
+# guest/pressure.sh.
 igt_programs() {
-	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) | grep -vx ttm_pfnmap_hazard
+	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
+		grep -vxE 'ttm_pfnmap_(hazard|pressure)'
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards. (The rest
@@ -81,6 +83,7 @@ plan_kernel() {
 	for program in $HAZARDS; do
 		plan hazard "$1" "$program"
 	done
+	plan pressure "$1" ttm_pfnmap_pressure
 }
 
 stream() {
@@ -102,6 +105,7 @@ stream() {
 	naive_suite "$1"
 	vm_suite hazard "$1" reserved check hazard.sh reserved 600
 	vm_suite hazard "$1" counted check hazard.sh counted 600
+	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	"$VM_DIR/overlay.sh" "$1" unneeded
 	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd

@@ -29,11 +29,15 @@ scan() {
 			if (text != "" && text !~ /^#/)
 				texts[++n] = text
 	}
-	function excused(line,    i) {
+	function excused(line,    i, m) {
 		for (i = 1; i <= n; i++)
 			if (index(line, texts[i]))
 				return 1
-		return inside != "" && index(line, inside)
+		m = split(inside, announcement, "|")
+		for (i = 1; i <= m; i++)
+			if (index(line, announcement[i]))
+				return 1
+		return 0
 	}
 	/TTM-PFNMAP-ANNOUNCE begin ./ { inside = $0; sub(/.*TTM-PFNMAP-ANNOUNCE begin /, "", inside); next }
 	/TTM-PFNMAP-ANNOUNCE end/ { inside = ""; next }

@@ -17,7 +17,8 @@ policy() {
 	echo "${word:-stock}"
 }
 
-# announce TEXT / announce_end: what a stock twin makes the kernel print between
-# the two may hold this text; scan-log.sh fails the run for anything else.
+# announce TEXT[|TEXT...] / announce_end: what a stock twin makes the kernel print
+# between the two may hold one of the texts; scan-log.sh fails the run for anything
+# else.
 announce() { echo "TTM-PFNMAP-ANNOUNCE begin $*" >/dev/kmsg; }
 announce_end() { echo "TTM-PFNMAP-ANNOUNCE end" >/dev/kmsg; }

@@ -125,6 +125,34 @@ p << pool_alloc.p;
 @@
 hook("pool_alloc")
 
+// ---- ttm_device.c, ttm_bo.c: who is swapped out when memory is short.
+
+@pressure@
+expression bdev, ctx, gfp;
+identifier ret;
+position p;
+@@
++ttm_pfnmap_pressure(current);
+ ret = ttm_device_swapout@p(bdev, ctx, gfp);
++ttm_pfnmap_pressure(NULL);
+
+@script:python@
+p << pressure.p;
+@@
+hook("pressure")
+
+@victim@
+identifier bo;
+position p;
+@@
+-bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED@p
++(bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED || ttm_pfnmap_keeps(bo->ttm))
+
+@script:python@
+p << victim.p;
+@@
+hook("victim")
+
 // ---- ttm_bo_vm.c: every way for a PTE to come to be.
 
 @fault@
@@ -214,7 +242,7 @@ hook("gutting")
 
 // ---- Each file that was changed gets the declarations.
 
-@module_header depends on device_init || populate || pool_free@
+@module_header depends on device_init || populate || pool_free || victim@
 @@
  #include "ttm_module.h"
 +#include "ttm_pfnmap_internal.h"

@@ -24,6 +24,7 @@
 #include "ttm_pfnmap_compat.h"
 
 struct seq_file;
+struct task_struct;
 struct ttm_buffer_object;
 struct ttm_device;
 struct ttm_pfnmap_set;
@@ -209,6 +210,8 @@ int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt);
 vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt);
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
 void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo);
+void __ttm_pfnmap_pressure(struct task_struct *searching);
+bool __ttm_pfnmap_keeps(const struct ttm_tt *tt);
 pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
 void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
 struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt);
@@ -307,6 +310,20 @@ static inline void ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
 	if (static_branch_unlikely(&ttm_pfnmap_used))
 		__ttm_pfnmap_vm_open(vma);
+}
+
+/* Around the search for something to swap out because memory is short. */
+static inline void ttm_pfnmap_pressure(struct task_struct *searching)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_pressure(searching);
+}
+
+/* In that search: would the pages only go to the quarantine? */
+static inline bool ttm_pfnmap_keeps(const struct ttm_tt *tt)
+{
+	return static_branch_unlikely(&ttm_pfnmap_used) &&
+	       __ttm_pfnmap_keeps(tt);
 }
 
 /* Before a BO loses its contents, which stock TTM leaves mapped meanwhile. */

@@ -672,6 +672,47 @@ void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo)
 		ttm_bo_unmap_virtual(bo);
 }
 
+/* Who looks for memory to free; a search at a time, under ttm_global_mutex. */
+static struct task_struct *ttm_pfnmap_searching;
+
+/**
+ * __ttm_pfnmap_pressure - a search for BOs to swap out begins or ends
+ * @searching: the task that searches, or NULL
+ *
+ * Only where TTM itself looks for memory. A driver that has BOs swapped out has
+ * its reasons, hibernation for one.
+ *
+ * Context: ttm_global_mutex held.
+ */
+void __ttm_pfnmap_pressure(struct task_struct *searching)
+{
+	WRITE_ONCE(ttm_pfnmap_searching, searching);
+}
+
+/**
+ * __ttm_pfnmap_keeps - would swapping out a BO free nothing?
+ * @tt: the populated ttm_tt of a BO
+ *
+ * Context: Any. The BO is reserved.
+ * Return: true if memory is being searched for, and the pages of @tt would go to
+ * the quarantine.
+ */
+bool __ttm_pfnmap_keeps(const struct ttm_tt *tt)
+{
+	const struct ttm_pfnmap_link *link;
+	const struct ttm_pfnmap_set *set;
+
+	if (READ_ONCE(ttm_pfnmap_searching) != current)
+		return false;
+	set = ttm_pfnmap_set_find(tt);
+	if (!set || !set->marked || !set->policy->bounded)
+		return false;
+	list_for_each_entry(link, &set->links, node)
+		if (!ttm_pfnmap_link_drained(set, link))
+			return true;
+	return false;
+}
+
 /**
  * ttm_pfnmap_count_quarantined - pages came to or left the quarantine
  * @set: what they belong to
