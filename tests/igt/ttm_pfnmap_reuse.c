@@ -31,6 +31,11 @@
  * SUBTEST: i5-child-gets-fresh-pages
  * Description: The same for a child that inherits the mapping
  *
+ * SUBTEST: i5-all-or-nothing-at-the-bound
+ * Description: While there is no room for more reserved pages, a BO that needs
+ *	more than is there gets none of it and is counted; one that does not gets
+ *	all. With room (the twin) the first gets a part
+ *
  * SUBTEST: i5-vmm-of-a-server-keeps-pages
  * Description: The other process had the first BO as well: it gets the same pages
  */
@@ -47,6 +52,8 @@
 #include "vmm.h"
 
 #define REUSE_PARAMETER "/sys/module/ttm/parameters/pfnmap_reuse"
+#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
+#define DEFAULT_BOUND 256
 #define BO_SIZE KVM_BO_MIB(1)
 #define BO_PAGES (BO_SIZE / KVM_GUEST_PAGE)
 #define HELD_PAGE 5u
@@ -75,12 +82,12 @@ static const struct kvm_guest_job all_of_it = {
 	.seed = SEED,
 };
 
-static void reuse_set(bool on)
+static void parameter_set(const char *path, unsigned int value)
 {
-	FILE *file = fopen(REUSE_PARAMETER, "we");
+	FILE *file = fopen(path, "we");
 
 	igt_require_f(file, "ttm.ko does not reuse pages\n");
-	igt_assert(fprintf(file, "%d\n", on) > 0);
+	igt_assert(fprintf(file, "%u\n", value) > 0);
 	igt_assert_eq(fclose(file), 0);
 }
 
@@ -186,10 +193,29 @@ static void reused_at_once(void)
 	struct client client;
 
 	client_init(&client, VTTM_BO_CACHED, false);
-	reuse_set(false);
+	parameter_set(REUSE_PARAMETER, false);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED), 0);
-	reuse_set(true);
+	parameter_set(REUSE_PARAMETER, true);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
+		      BO_PAGES);
+	client_fini(&client);
+}
+
+static void all_or_nothing_at_the_bound(void)
+{
+	struct client client;
+	struct vttm_counters counters;
+
+	client_init(&client, VTTM_BO_CACHED, false);
+	parameter_set(BOUND_PARAMETER, BO_SIZE >> 20);
+	igt_assert_eq(old_pages_of_new(&client, 2 * BO_SIZE, VTTM_BO_CACHED),
+		      0);
+	vttm_counters(client.fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
+		      BO_PAGES);
+	parameter_set(BOUND_PARAMETER, DEFAULT_BOUND);
+	igt_assert_eq(old_pages_of_new(&client, 2 * BO_SIZE, VTTM_BO_CACHED),
 		      BO_PAGES);
 	client_fini(&client);
 }
@@ -390,6 +416,7 @@ static void two_processes(void (*first)(int sock), bool vm)
 	close(sock[0]);
 	close(sock[1]);
 	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
 }
 
 /* A VM stays with its address space, so each test has one of its own. */
@@ -397,6 +424,7 @@ static void one_process(void (*fn)(void))
 {
 	igt_fork(client, 1) fn();
 	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
 }
 
 igt_main
@@ -410,7 +438,7 @@ igt_main
 		igt_require_f(vttm_policy_is(fd, "reserved"),
 			      "only reserved pages are kept\n");
 		close(fd);
-		reuse_set(true);
+		parameter_set(REUSE_PARAMETER, true);
 	}
 
 	igt_describe("The next BO of a client has the pages of the one before");
@@ -437,13 +465,18 @@ igt_main
 	igt_subtest("i5-child-gets-fresh-pages")
 		one_process(child_gets_fresh_pages);
 
+	igt_describe(
+		"At the bound a BO gets all its pages from there, or none");
+	igt_subtest("i5-all-or-nothing-at-the-bound")
+		one_process(all_or_nothing_at_the_bound);
+
 	igt_describe("Who had the pages before gets them again");
 	igt_subtest("i5-vmm-of-a-server-keeps-pages")
 		two_processes(server, true);
 
 	igt_fixture
 	{
-		reuse_set(true);
-		vttm_wait_quarantine_empty(5);
+		parameter_set(REUSE_PARAMETER, true);
+		parameter_set(BOUND_PARAMETER, DEFAULT_BOUND);
 	}
 }
