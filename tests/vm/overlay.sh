@@ -20,6 +20,7 @@ headers=$(echo "$stock"/usr/src/linux-headers-*-common)
 out=$BUILD/$kernel
 ours=$REPO/drivers/gpu/drm/ttm
 need_space "$BUILD" 300 "the build for $kernel"
+mkdir -p "$LOGS"
 lock "$out/.lock"
 
 # update FROM TO: make TO's sources those of FROM, leaving equal files alone, so
