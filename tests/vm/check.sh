@@ -70,6 +70,7 @@ plan_kernel() {
 	plan abi "$1" abi
 	plan smoke "$1" smoke
 	plan demo "$1" demo
+	plan bench "$1" bench
 	plan rig "$1" self-test
 	for program in $REFUSALS; do
 		plan refusals "$1" "$program"
@@ -89,6 +90,7 @@ plan_kernel() {
 stream() {
 	local program
 	export FILES=tools/demo_walk:tools/vmm_hold
+	pin_kernel "$1"
 	"$VM_DIR/overlay.sh" "$1"
 	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd brd vfio
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
@@ -112,6 +114,12 @@ stream() {
 	vm_suite refusals "$1" usual check refusals.sh usual 300
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
 	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
+	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
+}
+
+# Of its own: it mostly waits, and does not depend on the kernel.
+failures_stream() {
+	suite rig all failures "$VM_DIR/failures.sh" "$1"
 }
 
 # Of its own: KUnit compiles a kernel, on 6.12 alone.
@@ -124,16 +132,22 @@ case "${1:-}" in
 	stream "$2"
 	exit
 	;;
+--failures)
+	failures_stream "$2"
+	exit
+	;;
 --kunit)
 	kunit_stream
 	exit
 	;;
 esac
 
+lock "$BUILD/check.lock"
 rm -rf "$RESULTS"
 mkdir -p "$RAW" "$LOGS"
 plan style all style
 plan rig all scan-log
+plan rig all failures
 for kernel; do
 	plan_kernel "$kernel"
 	[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
@@ -151,7 +165,11 @@ failed=0
 if [[ " $* " == *" 6.12 "* ]]; then
 	"$0" --kunit &
 	streams+=($!)
+else
+	say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
 fi
+"$0" --failures "${!#}" &
+streams+=($!)
 for pid in "${streams[@]}"; do
 	wait "$pid" || failed=1
 done

@@ -4,7 +4,7 @@
 # The part of kernels.sh that runs inside the root tree:
 #	fetch-kernel.sh SUITE DIR resolve	ask the mirror; names in DIR/packages, DIR/version
 #	fetch-kernel.sh SUITE DIR download	the packages into DIR/debs
-#	fetch-kernel.sh SUITE DIR unpack TO	into TO, then forget the packages
+#	fetch-kernel.sh SUITE DIR unpack TO	into TO
 set -euo pipefail
 
 suite=$1 dir=$2
@@ -34,7 +34,6 @@ resolve() {
 }
 
 download() {
-	rm -rf "$dir/debs"
 	mkdir "$dir/debs"
 	cd "$dir/debs"
 	# shellcheck disable=SC2046 # one package a word
@@ -70,8 +69,6 @@ unpack_source() {
 unpack() {
 	local deb release
 	to=$1
-	rm -rf "$to.tmp"
-	trap 'rm -rf "$to.tmp" "$dir/debs"' EXIT
 	mkdir -p "$to.tmp/usr/lib" "$to.tmp/usr/bin"
 	cd "$to.tmp"
 	ln -s usr/lib lib

@@ -45,12 +45,8 @@ tree=$(layer_dir "$layer")
 mkdir -p "$BUILD"
 namespace_command
 # Held shared by everything that runs in the tree, so that nobody removes it.
-exec 8<"$tree"
-flock -s 8
 : >"$tree.used"
-if [ -n "${IN_KERNEL:-}" ]; then
-	has_kernel "$IN_KERNEL" || "$VM_DIR/kernels.sh" "$IN_KERNEL" >&2
-	exec 7<"$(kernel_dir "$IN_KERNEL")"
-	flock -s 7
-fi
+{ exec 8<"$tree" && flock -s 8 && [ -d "$tree/src" ]; } ||
+	die "$tree was removed just now, since nobody had used it for two days" "run it again"
+[ -z "${IN_KERNEL:-}" ] || pin_kernel "$IN_KERNEL" >&2
 exec "${NS[@]}" "$0" --inside "$tree" "$@"

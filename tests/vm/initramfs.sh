@@ -14,6 +14,7 @@ shift 3
 out=$BUILD/$kernel/vm
 mkdir -p "$out" "$BUILD/vm"
 lock "$out/$name.lock"
+need_space "$BUILD" 300 "the file systems of the VMs"
 
 # pack ARCHIVE INPUTS WHAT COMMAND...: run it inside the tree if the hash of the
 # inputs is not the one the archive was made of.
@@ -22,6 +23,7 @@ pack() {
 	shift 3
 	[ "$(cat "$archive.hash" 2>/dev/null)" != "$hash" ] || return 0
 	rm -f "$archive.hash"
+	half_made "$archive.tmp"
 	IN_KERNEL=$kernel_wanted "$VM_DIR/in-root.sh" /src/tests/vm/pack.sh "$@" \
 		>"$archive.log" 2>&1 || { show_log_end "$archive.log" && die "cannot make $archive"; }
 	echo "$hash" >"$archive.hash"
@@ -53,4 +55,6 @@ payload=$out/$name.payload.cpio
 pack "$payload" "$(hash_of "$VM_DIR/pack.sh" "$VM_DIR/guest" "$BUILD/igt" "${files[@]/#/$BUILD/}")" '' \
 	payload "/build/$kernel/vm/$name.payload.cpio" "${files[@]}"
 
-cat "$base" "$modules" "$payload" >"$out/$name.cpio"
+half_made "$out/$name.cpio.tmp"
+cat "$base" "$modules" "$payload" >"$out/$name.cpio.tmp"
+mv "$out/$name.cpio.tmp" "$out/$name.cpio"

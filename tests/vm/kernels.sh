@@ -26,6 +26,8 @@ remove_old() {
 	done
 }
 
+pin=RIG_KERNEL_${kernel/./_}
+[ -z "${!pin:-}" ] || exit 0
 ! is_fresh || exit 0
 "$VM_DIR/root.sh" base
 lock "$kernels/$kernel.lock"
@@ -48,6 +50,7 @@ fi
 
 name=$kernel-$(cat "$kernels/apt-$suite/version")
 if [ ! -d "$kernels/$name" ]; then
+	half_made "$kernels/$name.tmp" "$kernels/apt-$suite/debs"
 	need_space "$kernels" 2500 "kernel $kernel"
 	step "fetch-$kernel" "fetch Debian's $name (image, headers, source), once per version" \
 		"${fetch[@]}" download

@@ -94,9 +94,9 @@ copy() {
 
 # The parts of the source that UML does not reach take two thirds of it.
 unpack() {
-	rm -rf "$tree.tmp"
-	mkdir -p "$tree.tmp"
+	half_made "$tree.tmp"
 	need_space "$CACHE" 1500 "the UML kernel"
+	mkdir -p "$tree.tmp"
 	IN_CACHE=1 IN_KERNEL=$KERNEL IN_LAYER=check step kunit-unpack "unpack the source of $name for UML" \
 		"$VM_DIR/in-root.sh" tar -x -I 'xz -dT2' -f "/usr/src/linux-source-$KERNEL.tar.xz" \
 		-C "/cache/${tree#"$CACHE"/}.tmp" --strip-components=1 --no-same-owner --anchored \
@@ -286,6 +286,7 @@ suites() {
 	rm "$OUT/$name.judged"
 }
 
+pin_kernel $KERNEL
 "$VM_DIR/overlay.sh" $KERNEL
 name=$(basename "$(kernel_dir $KERNEL)")
 tree=$CACHE/kunit/$name/linux
@@ -299,6 +300,7 @@ overlay
 configure
 kmake kunit-build "build UML with TTM and its suites" "-j$(nproc)" vmlinux
 
+need_space "$BUILD" 50 "what UML prints"
 mkdir -p "$OUT"
 : >"$OUT/results"
 suites plain

@@ -17,10 +17,12 @@ VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$VM_DIR/../.." && pwd)
 BUILD=$REPO/build
 LOGS=$BUILD/logs
-CACHE=${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}
+CACHE=$(realpath -m "${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}")
 ALL_KERNELS=(6.1 6.12)
 : "${V:=0}" "${TIMEOUT:=1}"
-export CACHE V TIMEOUT
+# The script that the user or make called.
+: "${RIG_OUTERMOST:=$$}"
+export CACHE V TIMEOUT RIG_OUTERMOST
 
 say() { printf '%s\n' "$*"; }
 
@@ -47,6 +49,56 @@ suite_of() {
 	esac
 }
 
+# note_full_disk [LOG]: say so if a disk is full, or was while this was logged.
+note_full_disk() {
+	local dir full=no
+	[ -z "${1:-}" ] || ! grep -qE "No space left on device|don't have enough free space" "$1" || full=yes
+	for dir in "$BUILD" "$CACHE"; do
+		[ ! -d "$dir" ] || [ "$(free_space "$dir")" -ge 2 ] || full=$dir
+	done
+	case $full in
+	no) return 0 ;;
+	yes) full=$BUILD ;;
+	esac
+	printf 'The disk is full: free some space for %s (make clean, make distclean) and run it again.\n' "$full" >&2
+}
+
+# Megabytes.
+free_space() { df -Pm "$1" | awk 'NR == 2 { print $4 }'; }
+
+# half_made PATH...: what this script makes and must not leave unfinished: not when
+# it fails or is stopped, nor when the one before was killed.
+half_made() {
+	HALF_MADE+=("$@")
+	namespace_command
+	remove_half_made
+}
+
+# In a namespace: a plain user's files are not all his own outside.
+remove_half_made() {
+	local path
+	for path in "${HALF_MADE[@]}"; do
+		[ ! -e "$path" ] || "${NS[@]}" rm -rf --one-file-system "$path" || return
+	done
+}
+
+# Every script ends here, however it ends (but by SIGKILL).
+leave() {
+	local rc=$? me children=()
+	# Stopped in the middle of something. (In a pid namespace /proc may be another's,
+	# but there the children end anyway.)
+	read -r me _ </proc/self/stat
+	[ "$me" != $$ ] || read -r -a children </proc/self/task/$$/children || true
+	[ ${#children[@]} -eq 0 ] || kill -KILL "${children[@]}" || true
+	wait
+	if [ $rc -ne 0 ] && { [ "$RIG_OUTERMOST" = $$ ] || [ ${#HALF_MADE[@]} -gt 0 ]; }; then
+		note_full_disk
+	fi
+	remove_half_made || { sleep 1 && remove_half_made; }
+}
+HALF_MADE=()
+trap leave EXIT
+
 show_log_end() {
 	printf -- '---- the last lines of %s\n' "$1" >&2
 	tail -n 25 "$1" >&2
@@ -54,9 +106,7 @@ show_log_end() {
 	if grep -qE 'Temporary failure resolving|Could not (connect|resolve)|Failed to fetch' "$1"; then
 		printf 'The Debian mirror cannot be reached: is there a network, or a proxy to name in http_proxy?\n' >&2
 	fi
-	if grep -qE "No space left on device|don't have enough free space" "$1"; then
-		printf 'The disk is full: free some space (make clean, make distclean) and run it again.\n' >&2
-	fi
+	note_full_disk "$1"
 }
 
 # step LOG WHAT COMMAND...: run an external command with its output in a log,
@@ -93,7 +143,7 @@ lock() {
 need_space() {
 	local have
 	mkdir -p "$1" 2>/dev/null || die "cannot make $1"
-	have=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	have=$(free_space "$1")
 	[ "$have" -ge "$2" ] ||
 		die "$3 needs $2 MB in $1, and only $have MB are free" \
 			"free some space, or set CACHE=DIR to use another disk"
@@ -119,11 +169,24 @@ layer_dir() {
 	echo "$CACHE/root-$1-$(cat "${inputs[@]}" | sha256sum | cut -c1-12)"
 }
 
+# pin_kernel KERNEL: from here on, this script and all it starts mean the packages
+# that are current now. A newer version, which another checkout may bring at any
+# time, neither replaces nor removes them.
+pin_kernel() {
+	local pin=RIG_KERNEL_${1/./_} held
+	[ -z "${!pin:-}" ] || return 0
+	"$VM_DIR/kernels.sh" "$1"
+	export "$pin=$(cat "$CACHE/kernels/$1.current")"
+	{ exec {held}<"$(kernel_dir "$1")" && flock -s "$held" && [ -d "$(kernel_dir "$1")" ]; } ||
+		die "the packages of kernel $1 were replaced by newer ones just now" "run it again"
+}
+
 has_kernel() { [ -s "$CACHE/kernels/$1.current" ] && [ -d "$CACHE/kernels/$(cat "$CACHE/kernels/$1.current")" ]; }
 
 # kernel_dir KERNEL: where this kernel's packages are unpacked.
 kernel_dir() {
-	local current=$CACHE/kernels/$1.current
+	local current=$CACHE/kernels/$1.current pin=RIG_KERNEL_${1/./_}
+	[ -z "${!pin:-}" ] || { echo "$CACHE/kernels/${!pin}" && return; }
 	[ -s "$current" ] || die "the packages of kernel $1 are not there yet" "run: make kernels KERNEL=$1"
 	echo "$CACHE/kernels/$(cat "$current")"
 }

@@ -14,7 +14,7 @@
 
 kernel=$1
 kernels_of "$kernel" >/dev/null
-"$VM_DIR/kernels.sh" "$kernel"
+pin_kernel "$kernel"
 stock=$(kernel_dir "$kernel")
 headers=$(echo "$stock"/usr/src/linux-headers-*-common)
 out=$BUILD/$kernel
@@ -163,8 +163,7 @@ build() {
 }
 
 new=$out/.new
-rm -rf "$new"
-trap 'rm -rf "$new"' EXIT
+half_made "$new"
 
 # part NAME MAKER...: make the sources of one part and put them in place.
 part() {

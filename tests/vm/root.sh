@@ -62,12 +62,11 @@ if [ "${1:-}" = --make ]; then
 	mapfile -t old < <(find "$CACHE" -mindepth 1 -maxdepth 1 -name "root-$layer-*" \
 		-type d ! -path "$tree")
 	remove_trees "${old[@]}"
-	trap 'umount -l "$tree.tmp/proc" "$tree.tmp/dev" 2>/dev/null || true; rm -rf --one-file-system "$tree.tmp" "$tree.work"' EXIT
-	rm -rf --one-file-system "$tree.tmp" "$tree.work"
 	# Where mmdebstrap leaves its own files if it is killed.
 	export TMPDIR=$tree.work
 	mkdir "$TMPDIR"
 	if [ "$layer" = base ]; then make_base "$tree.tmp"; else make_layer "$tree.tmp" "$layer"; fi
+	: >"$tree.used"
 	mv -T "$tree.tmp" "$tree"
 	exit
 fi
@@ -83,7 +82,7 @@ tree=$(layer_dir "$layer")
 [ "$layer" = base ] || "$0" base
 lock "$CACHE/root.lock"
 [ ! -d "$tree" ] || exit 0
-namespace_command
+half_made "$tree.tmp" "$tree.work"
 install_mmdebstrap
 need_space "$CACHE" 2500 "the root tree"
 step "root-$layer" "make the Debian 13 tree with the tools ($layer), once" \

@@ -22,6 +22,7 @@ append="console=ttyS0,115200 ignore_loglevel panic=-1 rcupdate.rcu_cpu_stall_tim
 append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
 
 [ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"
+need_space "$BUILD" 50 "what a VM prints"
 rm -f "$vm/$out".{out,console,verdict}
 rc=0
 start=$SECONDS

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# self-test.sh KERNEL: does the rig itself notice what it has to notice?
+# self-test.sh KERNEL: does the rig itself notice what it has to notice? (What
+# goes wrong outside of it is in failures.sh.)
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,80 +17,82 @@ expect() {
 	shift 2
 	if "$@" >"$dir/said" 2>&1 </dev/null; then
 		echo "FAIL $name it succeeded"
-	elif ! grep -qF "$text" "$dir/said"; then
-		echo "FAIL $name it did not say \"$text\" but: $(tail -n 1 "$dir/said")"
 	else
-		echo "PASS $name"
+		said "$name" "$text"
+	fi
+}
+
+said() {
+	if grep -qF "$2" "$dir/said"; then
+		echo "PASS $1"
+	else
+		echo "FAIL $1 it did not say \"$2\" but: $(tail -n 1 "$dir/said")"
 	fi
 }
 
 vm() { VM_OUT=self-test.$1 VM_ARGS=$1 VM_SECONDS=${2:-120} "$VM_DIR/run-vm.sh" "$kernel" self-test self-test.sh; }
 
-# results FILE...: what results.py makes of these suites' texts.
+# results: what results.py makes of this suite's text and of these allowed skips.
 results() {
+	local inside=/build/$kernel/self-test
 	printf 'igt %s one\n' "$kernel" >"$dir/plan"
-	"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py "/build/$kernel/self-test/plan" \
-		"/build/$kernel/self-test/raw" "/build/$kernel/self-test"
+	"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py "$inside/plan" "$inside/raw" \
+		"$inside/${OUT:-.}" "$inside/allowed"
 }
 
-# says NAME TEXT < LINES: a suite that prints these lines must fail like this.
+# lines WORD...: the output of a test program. LISTED=a, EXIT=0, AGAIN=a and
+# PROGRAM-END=p are the rig's lines, SUCCESS=a and the like the end of a subtest.
+lines() {
+	local word value
+	echo "TTM-PFNMAP-PROGRAM p reserved"
+	for word; do
+		value=${word#*=}
+		case "$word" in
+		LISTED=* | EXIT=* | AGAIN=* | PROGRAM-END=*) echo "TTM-PFNMAP-${word%%=*} $value" ;;
+		*) printf 'Starting subtest: %s\nSubtest %s: %s (0.001s)\n' "$value" "$value" "${word%%=*}" ;;
+		esac
+	done
+}
+
+# says NAME TEXT WORD...: a suite with such a program must fail like this.
 says() {
-	cat >"$dir/raw/igt.$kernel.one.txt"
-	expect "$1" "$2" results
+	local name=$1 text=$2
+	shift 2
+	lines "$@" >"$dir/raw/igt.$kernel.one.txt"
+	expect "$name" "$text" results
 }
 
-FILES='' "$VM_DIR/initramfs.sh" "$kernel" self-test stock drm
+FILES='' "$VM_DIR/initramfs.sh" "$kernel" self-test stock drm >&2
 expect vm-hang "the VM $kernel self-test.hang hung" vm hang 30
 expect vm-death "died before the script" vm die
 expect vm-splat "BUG: Bad page state in process self-test" vm splat
 expect vm-script-fails "self-test.sh failed in VM" vm fail
 expect unknown-kernel "KERNEL=5.10 is not known" make -C "$REPO" KERNEL=5.10 check
+
+: >"$dir/allowed"
 expect results-missing-suite "not every suite ran" results
-says results-fail "0 passed, 1 failed, 0 skipped" <<<"FAIL a b"
-says results-nothing "the suite reported nothing at all" </dev/null
-says results-listed-and-silent "was listed and never reported" <<'END'
-TTM-PFNMAP-PROGRAM p reserved
-TTM-PFNMAP-LISTED a
-TTM-PFNMAP-LISTED b
-Starting subtest: a
-Subtest a: SUCCESS (0.001s)
-TTM-PFNMAP-EXIT 0
-TTM-PFNMAP-PROGRAM-END p
-END
-says results-crash-and-again "1 passed, 1 failed, 0 skipped" <<'END'
-TTM-PFNMAP-PROGRAM p reserved
-TTM-PFNMAP-LISTED a
-TTM-PFNMAP-LISTED b
-Starting subtest: a
-Subtest a: CRASH (0.001s)
-TTM-PFNMAP-EXIT 139
-TTM-PFNMAP-AGAIN b
-Starting subtest: b
-Subtest b: SUCCESS (0.001s)
-TTM-PFNMAP-EXIT 0
-TTM-PFNMAP-PROGRAM-END p
-END
-says results-exit-code "but no subtest failed" <<'END'
-TTM-PFNMAP-PROGRAM p reserved
-TTM-PFNMAP-LISTED a
-Starting subtest: a
-Subtest a: SUCCESS (0.001s)
-TTM-PFNMAP-EXIT 139
-TTM-PFNMAP-PROGRAM-END p
-END
-says results-last-exit-code "but no subtest failed" <<'END'
-TTM-PFNMAP-PROGRAM p reserved
-TTM-PFNMAP-LISTED a
-Starting subtest: a
-Subtest a: SUCCESS (0.001s)
-TTM-PFNMAP-EXIT 0
-TTM-PFNMAP-EXIT 139
-TTM-PFNMAP-PROGRAM-END p
-END
-says results-no-end "the test program did not end" <<'END'
-TTM-PFNMAP-PROGRAM p reserved
-TTM-PFNMAP-LISTED a
-Starting subtest: a
-Subtest a: SUCCESS (0.001s)
-END
+echo "FAIL a b" >"$dir/raw/igt.$kernel.one.txt"
+expect results-fail "0 passed, 1 failed, 0 skipped" results
+mkdir "$dir/full"
+ln -s /dev/full "$dir/full/igt.xml"
+OUT=full expect results-unwritable "results.py: error: [Errno 28] No space left on device" results
+: >"$dir/raw/igt.$kernel.one.txt"
+expect results-nothing "the suite reported nothing at all" results
+says results-listed-and-silent "was listed and never reported" \
+	LISTED=a LISTED=b SUCCESS=a EXIT=0 PROGRAM-END=p
+says results-crash-and-again "1 passed, 1 failed, 0 skipped" \
+	LISTED=a LISTED=b CRASH=a EXIT=139 AGAIN=b SUCCESS=b EXIT=0 PROGRAM-END=p
+says results-exit-code "but no subtest failed" LISTED=a SUCCESS=a EXIT=139 PROGRAM-END=p
+says results-last-exit-code "but no subtest failed" LISTED=a SUCCESS=a EXIT=0 EXIT=139 PROGRAM-END=p
+says results-no-end "the test program did not end" LISTED=a SUCCESS=a
+
+skipping=(LISTED=a LISTED=b SUCCESS=a SKIP=b EXIT=0 PROGRAM-END=p)
+says results-skip "skipped, which skips.allowed does not allow" "${skipping[@]}"
+echo "$kernel.reserved.* c another test" >"$dir/allowed"
+says results-skip-of-another "1 passed, 1 failed, 0 skipped" "${skipping[@]}"
+echo "$kernel.reserved.* b" >"$dir/allowed"
+says results-skip-without-a-reason "a skip without a reason" "${skipping[@]}"
+echo "$kernel.reserved.* b it needs a thing" >"$dir/allowed"
+results >"$dir/said" 2>&1 || echo "FAIL results-skip-allowed it failed"
+said results-skip-allowed "1 passed, 0 failed, 1 skipped"
 rm -rf "$dir"

@@ -1,0 +1,355 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# failures.sh KERNEL: what goes wrong on somebody's machine, done for real to a
+# copy of the repository with a cache of its own (whose trees and kernels are
+# links to those of the cache): each failure says its cause and cure, leaves no
+# process, mount or half-made thing behind, and the same command works afterwards.
+
+. "$(dirname "$0")/lib.sh"
+
+dir=$BUILD/failures
+copy=$dir/repo
+own=$dir/cache
+said=$dir/said
+
+# In a pid namespace of its own whatever is left over can be seen, and ends with it.
+if [ "${1:-}" != --inside ]; then
+	pin_kernel "$1" >&2
+	"$VM_DIR/overlay.sh" "$1" >&2
+	[ "$1" != 6.12 ] || "$VM_DIR/root.sh" check >&2
+	half_made "$dir"
+	mkdir -p "$dir"
+	"${NS[@]}" "$0" --inside "$1"
+	exit
+fi
+kernel=$2
+
+# ---- What the scenarios share.
+
+# Nothing of this run's environment reaches the command.
+RIG=(env -i "PATH=$PATH" HOME=/nonexistent "CACHE=$own" "TIMEOUT=$TIMEOUT" LC_ALL=C)
+MAKE=("${RIG[@]}" make -C "$copy" "KERNEL=$kernel")
+OFFLINE=(unshare --net)
+
+problem=''
+complain() { [ -n "$problem" ] || problem=$*; }
+
+# verdict NAME: the line for all that was tried since the last one.
+verdict() {
+	if [ -z "$problem" ]; then echo "PASS $1"; else echo "FAIL $1 $problem"; fi
+	problem=''
+}
+
+processes() {
+	local process
+	for process in /proc/[0-9]*; do
+		[[ ${process#/proc/} =~ ^($$|$BASHPID)$ ]] || { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null || true
+	done
+}
+
+# What was killed needs a moment.
+no_process() {
+	local n
+	for n in {1..50}; do
+		[ -n "$(processes)" ] || return 0
+		sleep 0.1
+	done
+	complain "after $n tries a process is left: $(processes)"
+}
+
+mount_points() { cut -d ' ' -f 2 /proc/self/mounts; }
+
+nothing_left() {
+	local left
+	no_process
+	left=$(find "$own/" "$copy/build/" \( -name '*.tmp' -o -name '*.work' -o -name '*.new' -o -name .new -o -name debs \))
+	[ -z "$left" ] || complain "left behind: $left"
+	[ "$(mount_points)" = "$mounts" ] || complain "a mount is left: $(mount_points | tail -n 2 | xargs)"
+}
+
+says() {
+	local text
+	for text; do
+		grep -qF "$text" "$said" || complain "it did not say \"$text\" but: $(tail -n 3 "$said" | tr '\n' ' ')"
+	done
+}
+
+# fails CAUSE CURE COMMAND...
+fails() {
+	local cause=$1 cure=$2
+	shift 2
+	! "$@" >"$said" 2>&1 </dev/null || complain "it succeeded: $*"
+	says "$cause" "$cure"
+	nothing_left
+}
+
+# works COMMAND...
+works() {
+	"$@" >"$said" 2>&1 </dev/null || complain "\"$*\" failed: $(tail -n 3 "$said" | tr '\n' ' ')"
+	nothing_left
+}
+
+# during TEXT DO COMMAND...: start it, and DO when it prints TEXT; $pid is its process.
+during() {
+	local text=$1 act=$2 n=0
+	shift 2
+	: >"$said"
+	"$@" >"$said" 2>&1 </dev/null &
+	pid=$!
+	until [ -z "$text" ] || grep -qF "$text" "$said" || [ $((n++)) -gt 600 ]; do sleep 0.1; done
+	sleep 0.5
+	$act
+	rc=0
+	wait $pid 2>/dev/null || rc=$?
+	[ $rc -ne 0 ] || complain "it succeeded: $*"
+}
+
+kill_it() { kill -KILL "$pid"; }
+stop_it() { kill -TERM "$pid"; }
+
+# mount_small DIR MEGABYTES: DIR's contents on a file system of this size.
+mount_small() {
+	mount -t tmpfs -o "size=$2m" tmpfs "$dir/mnt"
+	cp -a "$1/." "$dir/mnt/"
+	mount --move "$dir/mnt" "$1"
+	mounts=$(mount_points)
+	small=$1
+}
+
+# Full but for a megabyte.
+fill_it() { mount -o "remount,size=$(($(du -sm "$small" | cut -f1) + 1))m" "$small"; }
+free_it() { mount -o remount,size=4g "$small"; }
+
+unmount_small() {
+	umount "$small"
+	mounts=$(mount_points)
+}
+
+edit() { sed -i "$1" "$2" && touch "$2"; }
+
+# ---- The scenarios.
+
+build_fails() {
+	local file=$copy/drivers/gpu/drm/ttm/ttm_pfnmap.c
+	echo 'int broken(;' >>"$file"
+	fails "error: expected" "error: failed: build our ttm.ko for $kernel" "${MAKE[@]}" modules
+	says "the whole log: $copy/build/logs/build-$kernel-ttm.log"
+	sed -i '$d' "$file"
+	works "${MAKE[@]}" modules
+	verdict build-fails
+}
+
+# The kernel's source changes under our hooks.
+hooks_differ() {
+	local file=$own/kernels/$name/stock/drivers/gpu/drm/ttm/ttm_device.c
+	cp "$file" "$dir/ttm_device.c"
+	edit 's/^void ttm_device_fini(/void ttm_device_gone(/' "$file"
+	fails "rule device_fini: kernel $kernel, expected 1 matches, found 0" \
+		"the hooks do not fit kernel $kernel ($name)" "${MAKE[@]}" modules
+	cp "$dir/ttm_device.c" "$file"
+	verdict hook-matches-less
+	sed -n '/^void ttm_device_fini(/,/^}/p' "$dir/ttm_device.c" >>"$file"
+	fails "rule device_fini: kernel $kernel, expected 1 matches, found 2" \
+		"the hooks do not fit kernel $kernel ($name)" "${MAKE[@]}" modules
+	cp "$dir/ttm_device.c" "$file"
+	works "${MAKE[@]}" modules
+	verdict hook-matches-more
+	edit '/^device_fini /d' "$copy/drivers/gpu/drm/ttm/hooks.expect"
+	fails "rule device_fini: kernel $kernel, is not in hooks.expect, found 1" \
+		"the hooks do not fit kernel $kernel ($name)" "${MAKE[@]}" modules
+	cp "$REPO/drivers/gpu/drm/ttm/hooks.expect" "$copy/drivers/gpu/drm/ttm/"
+	verdict hook-without-a-count
+}
+
+# Make, and the script that it called, killed the hard way in a compilation.
+killed_build() {
+	local file=$copy/drivers/gpu/drm/ttm/ttm_pfnmap.c
+	echo '/* changed */' >>"$file"
+	during "....   build our ttm.ko" kill_it "${MAKE[@]}" modules
+	no_process
+	works "${MAKE[@]}" modules
+	verdict killed-make
+	echo '/* changed again */' >>"$file"
+	during "....   build our ttm.ko" kill_it "${RIG[@]}" "$copy/tests/vm/overlay.sh" "$kernel"
+	no_process
+	works "${MAKE[@]}" modules
+	verdict killed-script
+	echo '/* and again */' >>"$file"
+	during "....   build our ttm.ko" stop_it "${MAKE[@]}" modules
+	nothing_left
+	works "${MAKE[@]}" modules
+	verdict stopped-make
+}
+
+two_at_once() {
+	local first rc=0
+	echo '/* for two */' >>"$copy/drivers/gpu/drm/ttm/ttm_pfnmap.c"
+	"${MAKE[@]}" modules >"$said.first" 2>&1 </dev/null &
+	first=$!
+	works "${MAKE[@]}" modules
+	wait $first || complain "the other failed: $(tail -n 3 "$said.first" | tr '\n' ' ')"
+	[ "$(cat "$said" "$said.first" | grep -c ' s  build our ttm.ko')" = 1 ] || complain "it was not built once"
+	verdict two-makes-at-once
+}
+
+vm_killed() {
+	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	during "boot $kernel self-test" kill_it "${RIG[@]}" V=1 VM_ARGS=hang VM_SECONDS=60 \
+		"$copy/tests/vm/run-vm.sh" "$kernel" self-test self-test.sh
+	no_process
+	fails "the VM $kernel self-test hung: stopped after" "try TIMEOUT=" "${RIG[@]}" TIMEOUT=1 \
+		VM_ARGS=hang VM_SECONDS=5 "$copy/tests/vm/run-vm.sh" "$kernel" self-test self-test.sh
+	verdict vm-killed-and-hung
+}
+
+full_build() {
+	mount_small "$copy/build" 200
+	fails "needs 300 MB in $copy/build, and only" "free some space" "${MAKE[@]}" modules
+	free_it
+	# All of it, for what is written again may find its old place.
+	rm -f "$copy/build/$kernel/ttm"/{*.o,*.ko,.built}
+	during "....   build our ttm.ko" fill_it "${MAKE[@]}" modules
+	says "The disk is full: free some space"
+	nothing_left
+	free_it
+	works "${MAKE[@]}" modules
+	verdict full-disk-in-a-build
+	rm -f "$copy/build/vm"/*
+	during "" fill_it "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	says "The disk is full: free some space"
+	nothing_left
+	free_it
+	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	verdict full-disk-in-an-initramfs
+	unmount_small
+}
+
+full_cache() {
+	mv "$own" "$own.filled"
+	mkdir "$own"
+	mount_small "$own" 100
+	fails "the root tree needs 2500 MB in $own, and only" "set CACHE=DIR to use another disk" \
+		"${MAKE[@]}" root
+	unmount_small
+	rmdir "$own"
+	mv "$own.filled" "$own"
+	works "${MAKE[@]}" root
+	verdict full-disk-for-the-tree
+}
+
+# The largest thing that is unpacked without a network.
+full_kunit() {
+	mount_small "$own" 4096
+	during "....   unpack the source" kill_it "${RIG[@]}" "$copy/tests/vm/kunit.sh"
+	no_process
+	during "....   unpack the source" fill_it "${RIG[@]}" "$copy/tests/vm/kunit.sh"
+	says "The disk is full: free some space" "error: failed: unpack the source"
+	nothing_left
+	free_it
+	during "....   unpack the source" stop_it "${RIG[@]}" "$copy/tests/vm/kunit.sh"
+	nothing_left
+	unmount_small
+	verdict full-disk-and-killed-in-an-unpack
+}
+
+no_network_and_no_cache() {
+	local make=("${OFFLINE[@]}" "${RIG[@]}" "CACHE=$own/empty" make -C "$copy" "KERNEL=$kernel" demo)
+	during "make the Debian 13 tree" stop_it "${make[@]}"
+	nothing_left
+	during "make the Debian 13 tree" kill_it "${make[@]}"
+	no_process
+	fails "The Debian mirror cannot be reached" "is there a network, or a proxy to name in http_proxy?" "${make[@]}"
+	rm -r "$own/empty"
+	works "${MAKE[@]}" root
+	verdict no-network-and-no-cache
+}
+
+no_network() {
+	touch -d '2 days ago' "$own/kernels/$kernel.current"
+	works "${OFFLINE[@]}" "${MAKE[@]}" modules
+	says "the Debian mirror does not answer, going on with $name"
+	verdict no-network-and-a-filled-cache
+	mv "$own/kernels/$kernel.current" "$dir/"
+	fails "cannot ask the Debian mirror for kernel $kernel" "is there a network?" "${OFFLINE[@]}" "${MAKE[@]}" demo
+	mv "$dir/$kernel.current" "$own/kernels/"
+	works "${MAKE[@]}" modules
+	verdict no-network-and-no-kernel
+}
+
+# commands_without COMMAND...: a directory for PATH with every command but these.
+commands_without() {
+	rm -rf "$dir/commands"
+	mkdir "$dir/commands"
+	find /usr/sbin /usr/bin -mindepth 1 -exec ln -sft "$dir/commands" {} +
+	(cd "$dir/commands" && rm -f "$@")
+}
+
+no_mmdebstrap() {
+	local make=("${OFFLINE[@]}" "${RIG[@]}" "PATH=$dir/commands" "CACHE=$own/empty" make -C "$copy" root)
+	commands_without mmdebstrap apt-get
+	fails "mmdebstrap is missing" "install it with your system's package manager" "${make[@]}"
+	commands_without mmdebstrap
+	# A Debian on which it is not installed, and that has no network.
+	mount -t tmpfs tmpfs /var/lib/dpkg
+	mount -t tmpfs tmpfs /var/lib/apt/lists
+	mount -t tmpfs tmpfs /var/cache/apt
+	mounts=$(mount_points)
+	mkdir /var/lib/dpkg/{info,updates,triggers}
+	touch /var/lib/dpkg/status
+	fails "failed: install mmdebstrap, which is missing on this machine" \
+		"is there a network, or a proxy to name in http_proxy?" "${make[@]}"
+	umount /var/lib/dpkg /var/lib/apt/lists /var/cache/apt
+	mounts=$(mount_points)
+	rm -r "$own/empty"
+	works "${MAKE[@]}" root
+	verdict no-mmdebstrap
+}
+
+# Where another user can reach it.
+plain_user() {
+	local left user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	mount -t tmpfs tmpfs /mnt
+	mounts=$(mount_points)
+	cp -a "$copy" /mnt/repo
+	rm -rf /mnt/repo/build
+	mkdir /mnt/cache
+	chown -R 65534:65534 /mnt/repo /mnt/cache
+	fails "a plain user needs user namespaces with sub-ids here" "run make as root, or: install the package uidmap" \
+		"${user[@]}" "${RIG[@]}" CACHE=/mnt/cache make -C /mnt/repo demo
+	left=$(find /mnt/cache -mindepth 1 ! -name root.lock)
+	[ -z "$left" ] || complain "left in the cache: $left"
+	umount /mnt
+	mounts=$(mount_points)
+	verdict plain-user-without-sub-ids
+}
+
+# ---- The copy and its cache.
+
+mount --make-rprivate /
+mount -t proc proc /proc
+mkdir -p "$copy/build/$kernel" "$dir/mnt" "$own/kernels"
+cp -a "$REPO"/{Makefile,drivers,include,tests} "$copy/"
+cp -a "$BUILD/$kernel"/{ttm,vttm,kmod} "$copy/build/$kernel/"
+for path in "$CACHE"/root-*[0-9a-f]; do
+	ln -s "$path" "$own/"
+done
+name=$(basename "$(kernel_dir "$kernel")")
+mkdir "$own/kernels/$name"
+for path in boot usr lib; do
+	ln -s "$CACHE/kernels/$name/$path" "$own/kernels/$name/"
+done
+cp -a "$CACHE/kernels/$name/stock" "$own/kernels/$name/"
+echo "$name" >"$own/kernels/$kernel.current"
+mounts=$(mount_points)
+
+time_of() {
+	local start=$SECONDS
+	"$1"
+	say "$((SECONDS - start)) s $1" >&2
+}
+for scenario in build_fails hooks_differ killed_build two_at_once vm_killed full_build full_cache \
+	no_network_and_no_cache no_network no_mmdebstrap plain_user; do
+	time_of $scenario
+done
+[ "$kernel" != 6.12 ] || time_of full_kunit
