@@ -18,6 +18,7 @@ if [ "${1:-}" != --inside ]; then
 	pin_kernel "$1" >&2
 	"$VM_DIR/overlay.sh" "$1" >&2
 	[ "$1" != 6.12 ] || "$VM_DIR/root.sh" check >&2
+	lock "$BUILD/failures.lock"
 	half_made "$dir"
 	mkdir -p "$dir"
 	"${NS[@]}" "$0" --inside "$1"

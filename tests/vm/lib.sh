@@ -89,8 +89,7 @@ leave() {
 	# but there the children end anyway.)
 	read -r me _ </proc/self/stat
 	[ "$me" != $$ ] || read -r -a children </proc/self/task/$$/children || true
-	[ ${#children[@]} -eq 0 ] || kill -KILL "${children[@]}" || true
-	wait
+	{ [ ${#children[@]} -eq 0 ] || kill -KILL "${children[@]}"; wait; } 2>/dev/null || true
 	if [ $rc -ne 0 ] && { [ "$RIG_OUTERMOST" = $$ ] || [ ${#HALF_MADE[@]} -gt 0 ]; }; then
 		note_full_disk
 	fi
