@@ -109,15 +109,18 @@ static void reuse_nobody_else(struct kunit *test)
 	expect_empty_soon(test);
 }
 
-/* An owner that is gone leaves its hold on the mm to the quarantine alone. */
+/* One hold on the owner's mm, for as long as it has something in quarantine. */
 static void reuse_lets_go_of_owner(struct kunit *test)
 {
 	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
 
 	quarantined(test, server, vmm, 8);
+	/* This thread goes on borrowing the mm that it had last. */
+	bo_new_of(test, vmm, 8);
 	KUNIT_EXPECT_EQ(test, mm_grabs(server), 1);
 	vm_destroy(vmm);
 	expect_empty_soon(test);
+	KUNIT_EXPECT_EQ(test, mm_grabs(server), 0);
 }
 
 static void reuse_other_dma32(struct kunit *test)
