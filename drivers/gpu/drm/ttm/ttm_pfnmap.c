@@ -39,6 +39,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vfio.h>
 
 #ifdef CONFIG_X86
 #include <asm/cpufeature.h>
@@ -86,6 +87,10 @@ const struct ttm_pfnmap_policy ttm_pfnmap_naive = {
 
 #define TTM_PFNMAP_NAMES_MAX 256
 static char ttm_pfnmap_names[TTM_PFNMAP_NAMES_MAX];
+static const struct kparam_string ttm_pfnmap_names_param = {
+	.maxlen = sizeof(ttm_pfnmap_names),
+	.string = ttm_pfnmap_names,
+};
 
 /**
  * ttm_pfnmap_names_check - is this a list of driver names?
@@ -108,7 +113,7 @@ int ttm_pfnmap_names_check(const char *names)
 		if (*names == ',' && empty)
 			return -EINVAL;
 		if (*names != ',' && *names != '-' && *names != '_' &&
-		    !isalnum(*names))
+		    !(isascii(*names) && isalnum(*names)))
 			return -EINVAL;
 		empty = *names == ',';
 	}
@@ -147,20 +152,14 @@ static int ttm_pfnmap_names_set(const char *val, const struct kernel_param *kp)
 		       TTM_PFNMAP_NAMES_MAX);
 		return ret;
 	}
-	strscpy(ttm_pfnmap_names, val, sizeof(ttm_pfnmap_names));
-	return 0;
-}
-
-static int ttm_pfnmap_names_get(char *buf, const struct kernel_param *kp)
-{
-	return scnprintf(buf, PAGE_SIZE, "%s\n", ttm_pfnmap_names);
+	return param_set_copystring(val, kp);
 }
 
 static const struct kernel_param_ops ttm_pfnmap_names_ops = {
 	.set = ttm_pfnmap_names_set,
-	.get = ttm_pfnmap_names_get,
+	.get = param_get_string,
 };
-module_param_cb(pfnmap, &ttm_pfnmap_names_ops, NULL, 0444);
+module_param_cb(pfnmap, &ttm_pfnmap_names_ops, &ttm_pfnmap_names_param, 0444);
 MODULE_PARM_DESC(
 	pfnmap,
 	"Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
@@ -417,12 +416,13 @@ static bool ttm_pfnmap_vfio_present(void)
 	if (ttm_pfnmap_vfio_coming)
 		return true;
 	/* Exported by VFIO's core, without which no VFIO driver works. */
-	if (!__symbol_get("vfio_register_group_dev"))
+	if (!symbol_get(vfio_register_group_dev))
 		return false;
-	__symbol_put("vfio_register_group_dev");
+	symbol_put(vfio_register_group_dev);
 	return true;
 }
 
+#ifdef CONFIG_MODULES /* otherwise VFIO is there from the beginning, or never */
 static bool ttm_pfnmap_reserved_in_use(void)
 {
 	struct ttm_pfnmap_dev *dev;
@@ -462,13 +462,35 @@ static int ttm_pfnmap_module_event(struct notifier_block *nb,
 static struct notifier_block ttm_pfnmap_module_nb = {
 	.notifier_call = ttm_pfnmap_module_event,
 };
+#else
+static struct notifier_block ttm_pfnmap_module_nb; /* never called */
+#endif
 
 /* ---- Opting in --------------------------------------------------------- */
 
-/* Drivers that are known to make PTEs read-only first and to upgrade them. */
-static bool ttm_pfnmap_driver_mkwrites(const struct ttm_device *bdev)
+/*
+ * Drivers of the kernel whose vm_ops ttm_pfnmap_dev_accepts() would find at the
+ * first mapping. They are told when they ask, because a ttm_device knows nothing
+ * of vm_ops.
+ */
+static const struct {
+	const char *driver;
+	const char *why;
+} ttm_pfnmap_unfit[] = {
+	{ "i915", "its vm_ops have an open of their own, so fork is not seen" },
+	{ "vmwgfx", "its mappings have pfn_mkwrite, which KVM cannot handle" },
+};
+
+/* Why the device's driver cannot use the mode, or NULL. */
+static const char *ttm_pfnmap_driver_unfit(const struct ttm_device *bdev)
 {
-	return !strcmp(ttm_pfnmap_driver_name(bdev), "vmwgfx");
+	const char *driver = ttm_pfnmap_driver_name(bdev);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ttm_pfnmap_unfit); i++)
+		if (!strcmp(driver, ttm_pfnmap_unfit[i].driver))
+			return ttm_pfnmap_unfit[i].why;
+	return NULL;
 }
 
 static bool ttm_pfnmap_memory_encrypted(void)
@@ -506,10 +528,9 @@ static int ttm_pfnmap_refusal(struct ttm_device *bdev, const char **why)
 		*why = "its pages belong to the DMA API (use_dma_alloc)";
 		return -EOPNOTSUPP;
 	}
-	if (ttm_pfnmap_driver_mkwrites(bdev)) {
-		*why = "its mappings have pfn_mkwrite, which KVM cannot handle";
+	*why = ttm_pfnmap_driver_unfit(bdev);
+	if (*why)
 		return -EOPNOTSUPP;
-	}
 	if (!drm_mm_clean(&bdev->vma_manager->vm_addr_space_mm)) {
 		*why = "it has BOs already; opt in right after ttm_device_init()";
 		return -EBUSY;
