@@ -52,6 +52,12 @@ static const struct names_case names_bad[] = {
 	{ "../amdgpu" },
 	{ "amdgpu=1" },
 	{ "\tamdgpu" },
+	/* Letters of Latin-1 to the kernel's isalnum(). */
+	{ "\xe4" },
+	{ "amd\xe4gpu" },
+	{ "amdgpu\xff" },
+	{ "\xc0,amdgpu" },
+	{ "amdgpu\x80" },
 };
 
 static const struct names_case names_matches[] = {

@@ -19,6 +19,8 @@
  *	modprobe vttm			# vttm.0, in the mode
  *	modprobe vttm twin=1		# and vttm.1, stock behaviour, beside it
  *	modprobe vttm optin=0		# vttm.0, stock behaviour
+ *	modprobe vttm driver=vmwgfx	# vttm.0, of a driver of that name
+ *	modprobe vttm vm_ops=open	# with vm_ops that the mode refuses
  *
  * It is a test device. It has no rendering, no display, no stable uAPI and no
  * memory limit per client: do not load it where users are not trusted.
@@ -27,6 +29,7 @@
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/list.h>
+#include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/platform_device.h>
@@ -63,10 +66,11 @@ module_param(vram_mb, uint, 0444);
 MODULE_PARM_DESC(vram_mb,
 		 "Size of each device's fake VRAM in MiB (default: 16)");
 
-static bool bad_vm_ops;
-module_param(bad_vm_ops, bool, 0444);
-MODULE_PARM_DESC(bad_vm_ops,
-		 "Have a pfn_mkwrite, which the mode refuses (default: false)");
+static char *driver = "vttm";
+module_param(driver, charp, 0444);
+MODULE_PARM_DESC(
+	driver,
+	"Name of the platform driver, by which the mode knows some that it refuses (default: vttm)");
 
 static bool dma_alloc;
 module_param(dma_alloc, bool, 0444);
@@ -76,7 +80,7 @@ MODULE_PARM_DESC(dma_alloc,
 /* Swapout is tried this often while others keep locking the BO. */
 #define VTTM_SWAPOUT_TRIES 100
 
-/* Platform device ids; the twin ignores every parameter but vram_mb. */
+/* Platform device ids; the twin ignores optin and dma_alloc. */
 #define VTTM_ID_MAIN 0
 #define VTTM_ID_TWIN 1
 #define VTTM_NUM_DEVICES 2
@@ -86,7 +90,6 @@ MODULE_PARM_DESC(dma_alloc,
  * @drm: the DRM device; everything else goes when it does
  * @bdev: the TTM device
  * @dma_alloc: @bdev uses the DMA pool, whose pages say nothing of their order
- * @gem_funcs: of this device's BOs
  * @vram_pages: the fake VRAM's pages
  * @vram_size: of the fake VRAM, in pages
  * @vram: the fake VRAM as the kernel sees it
@@ -103,7 +106,6 @@ struct vttm {
 	struct drm_device drm;
 	struct ttm_device bdev;
 	bool dma_alloc;
-	const struct drm_gem_object_funcs *gem_funcs;
 
 	struct page **vram_pages;
 	unsigned long vram_size;
@@ -412,6 +414,48 @@ static struct ttm_device_funcs vttm_ttm_funcs = {
 
 /* CPU mappings. */
 
+/* Index to vttm_vm_ops. */
+enum vttm_vm_ops_choice {
+	VTTM_VM_OPS_TTM,
+	VTTM_VM_OPS_PFN_MKWRITE,
+	VTTM_VM_OPS_PAGE_MKWRITE,
+	VTTM_VM_OPS_OPEN,
+};
+
+static const char *const vttm_vm_ops_names[] = {
+	[VTTM_VM_OPS_TTM] = "ttm",
+	[VTTM_VM_OPS_PFN_MKWRITE] = "pfn_mkwrite",
+	[VTTM_VM_OPS_PAGE_MKWRITE] = "page_mkwrite",
+	[VTTM_VM_OPS_OPEN] = "open",
+};
+
+static int vttm_vm_ops_chosen = VTTM_VM_OPS_TTM;
+
+static int vttm_vm_ops_set(const char *val, const struct kernel_param *kp)
+{
+	int choice = val ? sysfs_match_string(vttm_vm_ops_names, val) : -EINVAL;
+
+	if (choice < 0)
+		return choice;
+	WRITE_ONCE(vttm_vm_ops_chosen, choice);
+	return 0;
+}
+
+static int vttm_vm_ops_get(char *buf, const struct kernel_param *kp)
+{
+	return scnprintf(buf, PAGE_SIZE, "%s\n",
+			 vttm_vm_ops_names[READ_ONCE(vttm_vm_ops_chosen)]);
+}
+
+static const struct kernel_param_ops vttm_vm_ops_param = {
+	.set = vttm_vm_ops_set,
+	.get = vttm_vm_ops_get,
+};
+module_param_cb(vm_ops, &vttm_vm_ops_param, NULL, 0644);
+MODULE_PARM_DESC(
+	vm_ops,
+	"Of mappings made from now on: ttm (default), or what the mode refuses: pfn_mkwrite, page_mkwrite, or open (one of its own, as i915)");
+
 static vm_fault_t vttm_vm_fault(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
@@ -437,24 +481,28 @@ static vm_fault_t vttm_vm_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-static vm_fault_t vttm_vm_pfn_mkwrite(struct vm_fault *vmf)
+static vm_fault_t vttm_vm_mkwrite(struct vm_fault *vmf)
 {
 	return 0;
 }
 
-static const struct vm_operations_struct vttm_vm_ops = {
-	.fault = vttm_vm_fault,
-	.open = ttm_bo_vm_open,
-	.close = ttm_bo_vm_close,
-	.access = ttm_bo_vm_access,
-};
+/* All that a driver can rightly do at a fork, except to tell TTM of it. */
+static void vttm_vm_open(struct vm_area_struct *vma)
+{
+	ttm_bo_get(vma->vm_private_data);
+}
 
-static const struct vm_operations_struct vttm_bad_vm_ops = {
-	.fault = vttm_vm_fault,
-	.pfn_mkwrite = vttm_vm_pfn_mkwrite,
-	.open = ttm_bo_vm_open,
-	.close = ttm_bo_vm_close,
-	.access = ttm_bo_vm_access,
+#define VTTM_VM_OPS \
+	.fault = vttm_vm_fault, .close = ttm_bo_vm_close, \
+	.access = ttm_bo_vm_access
+
+static const struct vm_operations_struct vttm_vm_ops[] = {
+	[VTTM_VM_OPS_TTM] = { VTTM_VM_OPS, .open = ttm_bo_vm_open },
+	[VTTM_VM_OPS_PFN_MKWRITE] = { VTTM_VM_OPS, .open = ttm_bo_vm_open,
+				      .pfn_mkwrite = vttm_vm_mkwrite },
+	[VTTM_VM_OPS_PAGE_MKWRITE] = { VTTM_VM_OPS, .open = ttm_bo_vm_open,
+				       .page_mkwrite = vttm_vm_mkwrite },
+	[VTTM_VM_OPS_OPEN] = { VTTM_VM_OPS, .open = vttm_vm_open },
 };
 
 DEFINE_DRM_GEM_FOPS(vttm_fops);
@@ -466,6 +514,7 @@ static int vttm_gem_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	struct vttm_file *vfile;
 	int ret;
 
+	vma->vm_ops = &vttm_vm_ops[READ_ONCE(vttm_vm_ops_chosen)];
 	ret = drm_gem_ttm_mmap(obj, vma);
 	/* A dma-buf's mapping has another file. */
 	if (ret || file->f_op != &vttm_fops)
@@ -578,20 +627,16 @@ static void vttm_gem_free(struct drm_gem_object *obj)
 	ttm_bo_put(drm_gem_ttm_of_gem(obj));
 }
 
-#define VTTM_GEM_FUNCS \
-	.free = vttm_gem_free, .print_info = drm_gem_ttm_print_info, \
-	.pin = vttm_gem_pin, .unpin = vttm_gem_unpin, \
-	.get_sg_table = vttm_gem_get_sg_table, .vmap = vttm_gem_vmap, \
-	.vunmap = vttm_gem_vunmap, .mmap = vttm_gem_mmap
-
 static const struct drm_gem_object_funcs vttm_gem_funcs = {
-	VTTM_GEM_FUNCS,
-	.vm_ops = &vttm_vm_ops,
-};
-
-static const struct drm_gem_object_funcs vttm_bad_gem_funcs = {
-	VTTM_GEM_FUNCS,
-	.vm_ops = &vttm_bad_vm_ops,
+	.free = vttm_gem_free,
+	.print_info = drm_gem_ttm_print_info,
+	.pin = vttm_gem_pin,
+	.unpin = vttm_gem_unpin,
+	.get_sg_table = vttm_gem_get_sg_table,
+	.vmap = vttm_gem_vmap,
+	.vunmap = vttm_gem_vunmap,
+	.mmap = vttm_gem_mmap,
+	.vm_ops = &vttm_vm_ops[VTTM_VM_OPS_TTM],
 };
 
 /* Creating BOs. */
@@ -669,7 +714,7 @@ vttm_bo_create(struct vttm *vttm, u64 size, u32 flags, enum ttm_caching caching)
 		return ERR_PTR(-ENOMEM);
 
 	bo->caching = caching;
-	bo->tbo.base.funcs = vttm->gem_funcs;
+	bo->tbo.base.funcs = &vttm_gem_funcs;
 	drm_gem_private_object_init(&vttm->drm, &bo->tbo.base, size);
 	vttm_bo_add(vttm, bo);
 
@@ -1380,8 +1425,6 @@ static int vttm_probe(struct platform_device *pdev)
 	spin_lock_init(&vttm->bos_lock);
 	INIT_LIST_HEAD(&vttm->bos);
 	vttm->dma_alloc = dma_alloc && !is_twin;
-	vttm->gem_funcs = bad_vm_ops && !is_twin ? &vttm_bad_gem_funcs :
-						   &vttm_gem_funcs;
 
 	ret = drmm_mutex_init(&vttm->drm, &vttm->swapout_lock);
 	if (ret)
@@ -1406,10 +1449,16 @@ static int vttm_probe(struct platform_device *pdev)
 	return 0;
 }
 
+/* So that the devices are found whatever the driver's name is. */
+static const struct platform_device_id vttm_ids[] = {
+	{ "vttm" },
+	{},
+};
+
 static struct platform_driver vttm_platform_driver = {
 	.probe = vttm_probe,
+	.id_table = vttm_ids,
 	.driver = {
-		.name = "vttm",
 		.probe_type = PROBE_FORCE_SYNCHRONOUS,
 	},
 };
@@ -1453,6 +1502,12 @@ static int __init vttm_init(void)
 		return -EINVAL;
 	}
 
+	if (!*driver) {
+		pr_err("vttm: driver= needs a name\n");
+		return -EINVAL;
+	}
+
+	vttm_platform_driver.driver.name = driver;
 	ret = platform_driver_register(&vttm_platform_driver);
 	if (ret)
 		return ret;
