@@ -34,6 +34,9 @@
  *
  * SUBTEST: i4-long-lived-holder-vmm-forked
  * Description: The same; the VMM is a child that inherited the BO's PTEs
+ *
+ * SUBTEST: i4-long-lived-holder-bo-purged
+ * Description: The same; the BO stays, mapped, and its contents are dropped
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -424,18 +427,11 @@ static bool wait_byte(int fd)
 	return len;
 }
 
-static void free_bo(struct kvm_bo *bo)
-{
-	vttm_munmap(bo->map, bo->size);
-	bo->map = NULL;
-	vttm_close_bo(bo->fd, bo->handle);
-	bo->handle = 0;
-}
-
 enum holder_kind {
 	HOLDER_STAYS,
 	HOLDER_EXITS,  /* as soon as the BO is freed, the holder does not */
 	HOLDER_FORKED, /* a child, which has the BO by fork alone */
+	HOLDER_PURGED, /* the BO stays, mapped, and loses its contents */
 };
 
 /* Returns in the child; its parent ends here, without a mapping of the BO. */
@@ -484,7 +480,10 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	hold_state(hold, &report->mapped);
 	vttm_page(bo.fd, bo.handle, HELD_PAGE, &page);
 	igt_assert_eq_u64(report->mapped.pfn, page.pfn);
-	free_bo(&bo);
+	if (kind == HOLDER_PURGED)
+		vttm_purge(bo.fd, bo.handle);
+	else
+		kvm_bo_free(&bo);
 	signal_byte(ready);
 	if (kind == HOLDER_EXITS)
 		return;
@@ -799,6 +798,7 @@ static void subtests(void)
 		[HOLDER_STAYS] = "",
 		[HOLDER_EXITS] = "-vmm-exits",
 		[HOLDER_FORKED] = "-vmm-forked",
+		[HOLDER_PURGED] = "-bo-purged",
 	};
 
 	igt_fixture
@@ -816,7 +816,8 @@ static void subtests(void)
 		igt_install_exit_handler(slow_release_off);
 	}
 
-	igt_describe("KVM looks at the count of every reserved page.");
+	igt_describe(
+		"KVM looks at every reserved page's count (twin: policy naive).");
 	igt_subtest("i2-kvm-warns-of-count")
 	{
 		start();
@@ -824,7 +825,8 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		igt_describe("KVM gives pages back that TTM has freed.");
+		igt_describe(
+			"KVM gives back what TTM has freed (twin: policy naive).");
 		igt_subtest_f("i4-release-race-%s", delays[i].name)
 		{
 			start();
@@ -833,7 +835,8 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		igt_describe("kvm_vcpu_map() of a page of a BO that is freed.");
+		igt_describe(
+			"kvm_vcpu_map() of a freed BO's page (twin: policy naive).");
 		igt_subtest_f("i4-long-lived-holder%s", holders[i])
 		{
 			start();

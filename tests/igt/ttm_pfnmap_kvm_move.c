@@ -64,14 +64,23 @@ static uint32_t placement(const struct kvm_bo *bo)
 	return info.placement;
 }
 
-static void swapout(struct kvm_bo *bo, const void *arg)
+/* A VM with the BO, in which the host has written what round 0 reads. */
+static struct kvm_guest *guest_create(struct kvm_bo *bo)
 {
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
 
-	(void)arg;
 	kvm_host_write(bo->map, &job);
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	return guest;
+}
+
+static void swapout(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	struct kvm_guest *guest = guest_create(bo);
+
+	(void)arg;
 	for (int i = 0; i < ROUNDS; i++) {
 		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
 		igt_assert_eq(placement(bo), VTTM_PL_SWAPPED);
@@ -88,12 +97,9 @@ static void swapout(struct kvm_bo *bo, const void *arg)
 /* Begins in VRAM, whose pages stock KVM takes, too. */
 static void move(struct kvm_bo *bo, const void *arg)
 {
-	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest *guest = guest_create(bo);
 
 	(void)arg;
-	kvm_host_write(bo->map, &job);
-	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	for (int i = 0; i < ROUNDS; i++) {
 		uint32_t want = i & 1 ? VTTM_PL_SYSTEM : VTTM_PL_VRAM;
 
@@ -111,15 +117,13 @@ static void move(struct kvm_bo *bo, const void *arg)
 
 static void evict(struct kvm_bo *bo, const void *arg)
 {
-	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest *guest;
 	const size_t all = vttm_param(bo->fd, VTTM_PARAM_VRAM_SIZE);
 	uint32_t other;
 
 	(void)arg;
-	kvm_host_write(bo->map, &job);
+	guest = guest_create(bo);
 	igt_assert_eq(placement(bo), VTTM_PL_VRAM);
-	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	igt_assert(guest_turn(bo, guest, 0));
 
 	other = vttm_create(bo->fd, all, VTTM_BO_VRAM);
@@ -145,13 +149,11 @@ static void assert_quarantined(const struct kvm_bo *bo, bool reserved)
 static void unplug(struct kvm_bo *bo, const void *arg)
 {
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest *guest = guest_create(bo);
 	char *device = strdup(vttm_dev_name(bo->fd));
 	bool reserved;
 
 	(void)arg;
-	kvm_host_write(bo->map, &job);
-	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	guest_turn(bo, guest, 0);
 
 	reserved = vttm_policy_is(bo->fd, "reserved");
@@ -187,15 +189,6 @@ static void replug_if_gone(enum vttm_kind kind, const char *device)
 		close(fd);
 }
 
-static const struct {
-	const char *name;
-	uint32_t flags;
-} cachings[] = {
-	{ "cached", VTTM_BO_CACHED },
-	{ "wc", VTTM_BO_WC },
-	{ "uc", VTTM_BO_UC },
-};
-
 static void subtests(enum vttm_kind kind, const char *caching, uint32_t flags)
 {
 	const char *name = vttm_kind_name(kind);
@@ -227,11 +220,11 @@ static void unplug_subtests(enum vttm_kind kind)
 			close(fd);
 		}
 	}
-	for (int i = 0; i < 3; i++) {
-		test.flags = cachings[i].flags;
+	for (int i = 0; i < KVM_BO_CACHINGS; i++) {
+		test.flags = kvm_bo_cachings[i].flags;
 		igt_describe("The device is pulled under a VM.");
 		igt_subtest_f("%s-i8-unplug-%s", vttm_kind_name(kind),
-			      cachings[i].name) kvm_bo_run(kind, &test);
+			      kvm_bo_cachings[i].name) kvm_bo_run(kind, &test);
 		igt_fixture
 		{
 			if (device[kind][0])
@@ -251,8 +244,9 @@ igt_main
 	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
-		for (int i = 0; i < 3; i++)
-			subtests(kind, cachings[i].name, cachings[i].flags);
+		for (int i = 0; i < KVM_BO_CACHINGS; i++)
+			subtests(kind, kvm_bo_cachings[i].name,
+				 kvm_bo_cachings[i].flags);
 		igt_describe("Evicted from the fake VRAM under a VM.");
 		igt_subtest_f("%s-evict-from-vram", vttm_kind_name(kind))
 			kvm_bo_run(kind, &evict_test);

@@ -97,14 +97,6 @@ static void assert_stays_held(uint64_t pages)
 	}
 }
 
-static void free_bo(struct kvm_bo *bo)
-{
-	vttm_munmap(bo->map, bo->size);
-	bo->map = NULL;
-	vttm_close_bo(bo->fd, bo->handle);
-	bo->handle = 0;
-}
-
 static uint64_t *bo_pfns(int fd, uint32_t handle, uint32_t pages)
 {
 	uint64_t *pfns = calloc(pages, sizeof(*pfns));
@@ -181,21 +173,6 @@ static void assert_none_marked(const uint64_t *pfns, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		igt_assert(!page_is_reserved(pfns[i]));
-}
-
-/* A VM whose guest has written all of the BO, or NULL as stock refused it. */
-static struct kvm_guest *start_guest(struct kvm_bo *bo)
-{
-	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-
-	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
-	if (kvm_bo_guest(bo, guest, &job)) {
-		kvm_host_verify(bo->map, &job);
-		return guest;
-	}
-	kvm_guest_destroy(guest);
-	return NULL;
 }
 
 struct toucher {
@@ -276,14 +253,14 @@ static void mark_before_pte(struct kvm_bo *bo, const void *arg)
 
 static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
 {
-	struct kvm_guest *guest = start_guest(bo);
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
 	uint64_t *pfns = bo_pfns(bo->fd, bo->handle, bo->pages);
 
 	qsort(pfns, bo->pages, sizeof(*pfns), compare_u64);
 	if (swapout)
 		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
 	else
-		free_bo(bo);
+		kvm_bo_free(bo);
 
 	if (guest) {
 		assert_held(bo->pages);
@@ -299,28 +276,18 @@ static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
 	free(pfns);
 }
 
-static void until_vmm_exits(struct kvm_bo *bo, const void *arg)
+static void until_vmm_ends(struct kvm_bo *bo, const void *killed)
 {
 	struct vmm vmm;
 
-	(void)arg;
 	vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_CACHED, VMM_FREE_BO);
 	bo->refused = vmm.refused;
 	if (!vmm.refused)
 		assert_stays_held(PAGES);
-	vmm_exit(&vmm);
-}
-
-static void until_vmm_killed(struct kvm_bo *bo, const void *arg)
-{
-	struct vmm vmm;
-
-	(void)arg;
-	vmm_start(&vmm, bo->kind, SIZE, VTTM_BO_CACHED, VMM_FREE_BO);
-	bo->refused = vmm.refused;
-	if (!vmm.refused)
-		assert_stays_held(PAGES);
-	vmm_kill(&vmm);
+	if (killed)
+		vmm_kill(&vmm);
+	else
+		vmm_exit(&vmm);
 }
 
 static void killed_while_guest_runs(struct kvm_bo *bo, const void *arg)
@@ -359,11 +326,11 @@ static void vcpu_passed(struct kvm_bo *bo, const void *arg)
 
 static void outlives_device(struct kvm_bo *bo, const void *arg)
 {
-	struct kvm_guest *guest = start_guest(bo);
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
 	char *device = strdup(vttm_dev_name(bo->fd));
 
 	(void)arg;
-	free_bo(bo);
+	kvm_bo_free(bo);
 	kvm_bo_fini(bo);
 	if (guest) {
 		assert_held(bo->pages);
@@ -411,7 +378,7 @@ static void fork_copies_exposure(struct kvm_bo *bo, const void *arg)
 	close(ready[1]);
 	igt_assert_eq(read(ready[0], &works, 1), 1);
 	bo->refused = !works;
-	free_bo(bo);
+	kvm_bo_free(bo);
 	if (works)
 		assert_stays_held(bo->pages);
 	close(quit[1]);
@@ -434,7 +401,7 @@ static void child_keeps_bo(struct kvm_bo *bo, int quit)
 
 static void fork_child_keeps_bo(struct kvm_bo *bo, const void *arg)
 {
-	struct kvm_guest *guest = start_guest(bo);
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
 	int quit[2], status;
 	pid_t pid;
 
@@ -453,7 +420,7 @@ static void fork_child_keeps_bo(struct kvm_bo *bo, const void *arg)
 		close(quit[1]);
 		child_keeps_bo(bo, quit[0]);
 	}
-	free_bo(bo);
+	kvm_bo_free(bo);
 	assert_held(0);
 	close(quit[1]);
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
@@ -561,10 +528,10 @@ static const struct {
 	  until_vm_closed, true, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-after-swapout", "Swapped out, the VM lives.",
 	  until_vm_closed, true, VTTM_BO_WC, "swapout" },
-	{ "i4-quarantine-until-vmm-exits", "The VMM just ends.",
-	  until_vmm_exits, false, VTTM_BO_CACHED, NULL },
+	{ "i4-quarantine-until-vmm-exits", "The VMM just ends.", until_vmm_ends,
+	  false, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-until-vmm-killed", "The VMM is killed.",
-	  until_vmm_killed, false, VTTM_BO_CACHED, NULL },
+	  until_vmm_ends, false, VTTM_BO_CACHED, "killed" },
 	{ "i4-vmm-killed-while-guest-runs", "The VMM is killed at work.",
 	  killed_while_guest_runs, false, VTTM_BO_CACHED, NULL },
 	{ "i4-vcpu-passed-to-another-process", "Another process has the vCPU.",

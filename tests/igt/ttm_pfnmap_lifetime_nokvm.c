@@ -15,8 +15,13 @@
  * @mode:	the opted-in device
  * @stock:	the twin
  *
+ * SUBTEST: mode-i4-with-kvm-keeps
+ * Description: The twin of the following: a VM without any memory, that never
+ *	ran, is enough to keep what its process frees
+ *
  * SUBTEST: mode-i4-no-kvm-frees-at-once-%s
- * Description: A process without KVM frees BOs: nothing is ever quarantined
+ * Description: Regression test, since stock TTM keeps nothing either: a process
+ *	without KVM frees BOs, and nothing is ever quarantined
  *
  * arg[1]:
  * @alone:		one thread
@@ -122,23 +127,30 @@ static const struct variant {
 	{ "anonymous-memory", with_anonymous_memory, NULL },
 };
 
+/* A BO from create to free, touched by the CPU alone. */
+static void use_one(unsigned int round, const struct variant *variant)
+{
+	struct kvm_bo bo;
+
+	kvm_bo_init(&bo, VTTM_MODE, SIZE, VTTM_BO_CACHED);
+	memset(bo.map, round, bo.size);
+	kvm_bo_check_counts(&bo);
+	if (variant && variant->while_mapped)
+		variant->while_mapped(round);
+	kvm_bo_fini(&bo);
+}
+
 static void frees_at_once(struct kvm_bo *unused, const void *arg)
 {
 	const struct variant *variant = arg;
 	struct vttm_counters before, after;
-	struct kvm_bo bo;
 
 	(void)unused;
 	if (variant->before)
 		variant->before();
 	vttm_counters_total(&before);
 	for (int i = 0; i < BOS; i++) {
-		kvm_bo_init(&bo, VTTM_MODE, SIZE, VTTM_BO_CACHED);
-		memset(bo.map, i, bo.size);
-		kvm_bo_check_counts(&bo);
-		if (variant->while_mapped)
-			variant->while_mapped(i);
-		kvm_bo_fini(&bo);
+		use_one(i, variant);
 		vttm_counters_total(&after);
 		igt_assert_eq_u64(after.pages_quarantined, 0);
 	}
@@ -147,12 +159,29 @@ static void frees_at_once(struct kvm_bo *unused, const void *arg)
 			  BOS * PAGES);
 }
 
+static void keeps(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	bool reserved = vttm_policy_is(bo->fd, "reserved");
+	struct vttm_counters counters;
+
+	(void)arg;
+	for (int i = 1; i <= BOS; i++) {
+		use_one(i, NULL);
+		vttm_counters_total(&counters);
+		igt_assert_eq_u64(counters.pages_quarantined,
+				  reserved ? i * PAGES : 0);
+	}
+	kvm_guest_destroy(guest);
+}
+
 igt_main
 {
 	const struct kvm_bo_test mark_test = {
 		.fn = touched_is_marked,
 		.size = KVM_BO_MIB(2),
 	};
+	const struct kvm_bo_test keep_test = { .fn = keeps, .size = SIZE };
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		igt_describe("A page that the CPU touched is marked.");
@@ -161,13 +190,17 @@ igt_main
 			kvm_bo_run(kind, &mark_test);
 	}
 
+	igt_describe("twin: a process with a VM keeps what it frees.");
+	igt_subtest("mode-i4-with-kvm-keeps") kvm_bo_run(VTTM_MODE, &keep_test);
+
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
 		const struct kvm_bo_test test = {
 			.fn = frees_at_once,
 			.arg = &variants[i],
 		};
 
-		igt_describe("A process without KVM quarantines nothing.");
+		igt_describe(
+			"regression: a process without KVM quarantines nothing.");
 		igt_subtest_f("mode-i4-no-kvm-frees-at-once-%s",
 			      variants[i].name) kvm_bo_run(VTTM_MODE, &test);
 	}

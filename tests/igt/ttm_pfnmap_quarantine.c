@@ -25,35 +25,43 @@
  * SUBTEST: i5-bound-is-for-all
  * Description: Two VMMs at once stay within the one bound
  *
+ * SUBTEST: i5-render-server-without-bound-or-reuse
+ * Description: The twin: one process allocates and touches the BOs, another is
+ *	the VMM; they all stay in quarantine
+ *
  * SUBTEST: i5-render-server-with-bound
- * Description: One process allocates and touches the BOs, another is the VMM:
- *	without reuse the bound holds, and without the bound (the twin) nothing does
+ * Description: The same within the bound
  *
  * SUBTEST: i5-render-server-with-reuse
  * Description: The same with reuse: nothing adds up
  *
  * SUBTEST: i3-forks-pin-no-memory
- * Description: A process that maps a BO forks many children, one after another;
- *	their address spaces are not kept for as long as the BO has pages
+ * Description: Regression test: a process that maps a BO forks many children,
+ *	one after another; their address spaces are not kept for as long as the BO
+ *	has pages
  *
- * SUBTEST: i4-purge-with-a-guest
+ * SUBTEST: %s-i4-purge-with-a-guest
  * Description: A BO whose contents are dropped while a guest uses them: the
  *	pages are kept, and the guest sees new ones
  *
- * SUBTEST: i6-%s-does-not-wait
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin: -EFAULT for the guest, nothing to keep
+ *
+ * SUBTEST: %s-i6-%s-does-not-wait
  * Description: Pages are taken from a BO by the very thread that owns the VM: if
  *	that waited until nobody can hold them, it would never end
  *
- * arg[1]:
+ * arg[2]:
  * @free:	the BO is freed
  * @swapout:	the BO is swapped out
  * @move:	the BO is moved to VRAM
  *
- * SUBTEST: i8-caching-is-restored-%s
+ * SUBTEST: %s-i8-caching-is-restored-%s
  * Description: Pages that went through the quarantine are write-back again when
  *	they are free
  *
- * arg[1]:
+ * arg[2]:
  * @wc:		write-combined BO
  * @uc:		uncached BO
  */
@@ -342,121 +350,172 @@ static void fork_much(void)
 	igt_assert_lt(mm_structs(), before + FORKS / 4);
 }
 
-static void purge(void)
+/* They are kept from everybody: reserved, and a VM is there. */
+static void assert_quarantined(const struct kvm_bo *bo)
 {
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	struct kvm_guest_job job = {
-		.op = KVM_OP_WRITE,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BO_PAGES,
-		.seed = 3,
-	};
-	int fd = vttm_open(VTTM_MODE);
-	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
-	void *map = vttm_mmap(fd, handle, BO_SIZE);
 	struct vttm_counters counters;
 
-	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-	kvm_guest_run_ok(guest, &job);
-	vttm_purge(fd, handle);
-	vttm_counters(fd, &counters);
-	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
-	/* No stale mapping: guest and host see the new, empty pages. */
-	job.op = KVM_OP_READ;
-	job.zero = true;
-	kvm_guest_run_ok(guest, &job);
-	kvm_host_verify(map, &job);
+	vttm_counters(bo->fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, bo->pages);
 }
 
-enum taking {
-	TAKE_FREE,
-	TAKE_SWAPOUT,
-	TAKE_MOVE,
-};
+static void purge(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_READ, 0);
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, 3);
+
+	(void)arg;
+	if (!guest)
+		return;
+	vttm_purge(bo->fd, bo->handle);
+	assert_quarantined(bo);
+	/* No stale mapping: guest and host see the new, empty pages. */
+	job.zero = true;
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(bo->map, &job);
+	kvm_guest_destroy(guest);
+}
 
 #define WAIT_SECONDS 30 /* until a call that waits is ended by a signal */
 
-static void take_pages(enum taking how)
+static void take_by_swapout(struct kvm_bo *bo)
 {
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	int fd = vttm_open(VTTM_MODE);
-	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
-	void *map = vttm_mmap(fd, handle, BO_SIZE);
-	const struct kvm_guest_job job = {
-		.op = KVM_OP_WRITE,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BO_PAGES,
-	};
-	struct vttm_counters counters;
-
-	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-	kvm_guest_run_ok(guest, &job);
-	alarm(WAIT_SECONDS);
-	if (how == TAKE_SWAPOUT) {
-		igt_assert_eq_u64(vttm_swapout(fd, handle), BO_PAGES);
-	} else if (how == TAKE_MOVE) {
-		vttm_move(fd, handle, VTTM_PL_VRAM);
-	} else {
-		vttm_munmap(map, BO_SIZE);
-		vttm_close_bo(fd, handle);
-	}
-	alarm(0);
-	/* They are held, so there would have been something to wait for. */
-	vttm_counters(fd, &counters);
-	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+	igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
 }
 
-/* The frames of a BO in the quarantine of a VMM that is still there. */
-struct frames {
-	uint64_t pfn[BO_PAGES];
+static void take_by_move(struct kvm_bo *bo)
+{
+	vttm_move(bo->fd, bo->handle, VTTM_PL_VRAM);
+}
+
+static const struct taking {
+	const char *name;
+	void (*take)(struct kvm_bo *bo);
+} takings[] = {
+	{ "free", kvm_bo_free },
+	{ "swapout", take_by_swapout },
+	{ "move", take_by_move },
 };
 
-static void use_uncached(struct frames *frames, uint32_t flags)
+static void take_pages(struct kvm_bo *bo, const void *arg)
 {
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	int fd = vttm_open(VTTM_MODE);
-	uint32_t handle = vttm_create(fd, BO_SIZE, flags);
-	void *map = vttm_mmap(fd, handle, BO_SIZE);
-	const struct kvm_guest_job job = {
-		.op = KVM_OP_WRITE,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BO_PAGES,
-	};
-	struct vttm_counters counters;
+	const struct taking *taking = arg;
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, 0);
 
-	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-	kvm_guest_run_ok(guest, &job);
-	for (uint32_t i = 0; i < BO_PAGES; i++) {
-		struct drm_vttm_page page;
-
-		vttm_page(fd, handle, i, &page);
-		frames->pfn[i] = page.pfn;
-		igt_assert(vttm_pfn_flags(fd, page.pfn) & VTTM_PAGE_UNCACHED);
-	}
-	vttm_munmap(map, BO_SIZE);
-	vttm_close_bo(fd, handle);
-	vttm_counters(fd, &counters);
-	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
+	if (!guest)
+		return;
+	alarm(WAIT_SECONDS);
+	taking->take(bo);
+	alarm(0);
+	/* They are held, so there would have been something to wait for. */
+	assert_quarantined(bo);
+	kvm_guest_destroy(guest);
 }
 
-static void check_caching(struct frames *frames, uint32_t flags)
+/* The frames of a BO in the quarantine of a VMM; shared with it. */
+static uint64_t *frames;
+
+static void use_uncached(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, 0);
+	struct drm_vttm_page page;
+
+	(void)arg;
+	if (!guest)
+		return;
+	for (uint32_t i = 0; i < bo->pages; i++) {
+		vttm_page(bo->fd, bo->handle, i, &page);
+		frames[i] = page.pfn;
+		igt_assert(vttm_pfn_flags(bo->fd, page.pfn) &
+			   VTTM_PAGE_UNCACHED);
+	}
+	kvm_bo_free(bo);
+	assert_quarantined(bo);
+	kvm_guest_destroy(guest);
+}
+
+static void assert_cached(void)
 {
 	int fd = vttm_open(VTTM_MODE);
 
-	igt_fork(vmm, 1) use_uncached(frames, flags);
-	igt_waitchildren();
-	vttm_wait_quarantine_empty(5);
 	for (uint32_t i = 0; i < BO_PAGES; i++)
-		igt_assert_f(!vttm_pfn_flags(fd, frames->pfn[i]),
+		igt_assert_f(!vttm_pfn_flags(fd, frames[i]),
 			     "PFN %#lx is free and has flags %#x\n",
-			     (unsigned long)frames->pfn[i],
-			     vttm_pfn_flags(fd, frames->pfn[i]));
+			     (unsigned long)frames[i],
+			     vttm_pfn_flags(fd, frames[i]));
 	close(fd);
+}
+
+/* On stock no guest can use the BO, so the test is over where it begins. */
+static void subtests_with_twins(enum vttm_kind kind)
+{
+	const char *name = vttm_kind_name(kind);
+	struct kvm_bo_test test = { .size = BO_SIZE };
+
+	test.fn = purge;
+	igt_describe(
+		"Pages of a BO whose contents are dropped are kept from others");
+	igt_subtest_f("%s-i4-purge-with-a-guest", name)
+	{
+		bound_set(NO_BOUND, true);
+		kvm_bo_run(kind, &test);
+	}
+
+	test.fn = take_pages;
+	for (size_t i = 0; i < sizeof(takings) / sizeof(takings[0]); i++) {
+		test.arg = &takings[i];
+		igt_describe("Nobody waits for the VM whose thread this is");
+		igt_subtest_f("%s-i6-%s-does-not-wait", name, takings[i].name)
+		{
+			bound_set(NO_BOUND, true);
+			kvm_bo_run(kind, &test);
+		}
+	}
+
+	test.fn = use_uncached;
+	for (int i = 0; i < KVM_BO_CACHINGS; i++) {
+		test.flags = kvm_bo_cachings[i].flags;
+		if (test.flags == VTTM_BO_CACHED)
+			continue;
+		igt_describe(
+			"Pages that were in quarantine are write-back when free");
+		igt_subtest_f("%s-i8-caching-is-restored-%s", name,
+			      kvm_bo_cachings[i].name)
+		{
+			bound_set(NO_BOUND, true);
+			kvm_bo_run(kind, &test);
+			if (kind == VTTM_MODE)
+				assert_cached();
+		}
+	}
+}
+
+/* A way to run, and what must be seen of it. */
+struct expected {
+	unsigned int bound;
+	bool reuse;
+	uint64_t reserved, quarantined;
+};
+
+static const struct expected without = { NO_BOUND, false, CHURN,
+					 CHURN * BO_PAGES };
+static const struct expected with_bound = { BOUND_MB, false, BOUND_MB,
+					    BOUND_MB * BO_PAGES };
+static const struct expected with_reuse = { BOUND_MB, true, CHURN, BO_PAGES };
+
+static void run_and_compare(void (*run)(struct report *report),
+			    struct report *report,
+			    const struct expected *expected)
+{
+	memset(report, 0, sizeof(*report));
+	bound_set(expected->bound, expected->reuse);
+	run(report);
+	igt_assert_eq_u64(report->reserved, expected->reserved);
+	igt_assert_eq_u64(report->quarantined, expected->quarantined);
 }
 
 igt_main
 {
-	struct frames *frames = NULL;
 	int fd;
 	struct report *report = NULL;
 
@@ -470,43 +529,28 @@ igt_main
 		close(fd);
 		report = mmap(NULL, 2 * sizeof(*report), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		frames = mmap(NULL, sizeof(*frames), PROT_READ | PROT_WRITE,
+		frames = mmap(NULL, BO_PAGES * sizeof(*frames),
+			      PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		igt_assert(report != MAP_FAILED && frames != MAP_FAILED);
 	}
 
-	igt_describe("The twin: every BO that a guest saw stays in quarantine");
+	igt_describe("twin: every BO that a guest saw stays in quarantine");
 	igt_subtest("i5-churn-without-bound-or-reuse")
-	{
-		memset(report, 0, sizeof(*report));
-		bound_set(NO_BOUND, false);
-		churn_in_child(report);
-		igt_assert_eq_u64(report->reserved, CHURN);
-		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
-	}
+		run_and_compare(churn_in_child, report, &without);
 
 	igt_describe(
-		"At the bound new BOs are counted, and go back when freed");
+		"At the bound BOs are counted (twin: i5-churn-without-bound-or-reuse)");
 	igt_subtest("i5-churn-with-bound")
-	{
-		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB, false);
-		churn_in_child(report);
-		igt_assert_eq_u64(report->reserved, BOUND_MB);
-		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
-	}
+		run_and_compare(churn_in_child, report, &with_bound);
 
-	igt_describe("A new BO gets the pages of the one before");
+	igt_describe(
+		"A BO gets the last one's pages (twin: i5-churn-without-bound-or-reuse)");
 	igt_subtest("i5-churn-with-reuse")
-	{
-		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB, true);
-		churn_in_child(report);
-		igt_assert_eq_u64(report->reserved, CHURN);
-		igt_assert_eq_u64(report->quarantined, BO_PAGES);
-	}
+		run_and_compare(churn_in_child, report, &with_reuse);
 
-	igt_describe("Random sizes; without reuse, more is held than may be");
+	igt_describe(
+		"twin: random sizes; without reuse, first, more is held than may be");
 	igt_subtest("i5-churn-of-many-sizes")
 	{
 		bound_set(NO_BOUND, false);
@@ -515,7 +559,8 @@ igt_main
 		igt_assert(many_within_bound(report));
 	}
 
-	igt_describe("Two VMMs at once stay within the one bound");
+	igt_describe(
+		"Two VMMs, one bound (twin: i5-churn-without-bound-or-reuse)");
 	igt_subtest("i5-bound-is-for-all")
 	{
 		memset(report, 0, 2 * sizeof(*report));
@@ -529,33 +574,22 @@ igt_main
 					   (BOUND_MB + 1) * BO_PAGES);
 	}
 
+	igt_describe("twin: all BOs of a render server stay in quarantine");
+	igt_subtest("i5-render-server-without-bound-or-reuse")
+		run_and_compare(serve_in_children, report, &without);
+
 	igt_describe(
-		"One process allocates and touches the BOs, another is the VMM");
+		"The same at the bound (twin: i5-render-server-without-bound-or-reuse)");
 	igt_subtest("i5-render-server-with-bound")
-	{
-		memset(report, 0, sizeof(*report));
-		bound_set(NO_BOUND, false);
-		serve_in_children(report);
-		igt_assert_eq_u64(report->quarantined, CHURN * BO_PAGES);
-		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB, false);
-		serve_in_children(report);
-		igt_assert_eq_u64(report->reserved, BOUND_MB);
-		igt_assert_eq_u64(report->quarantined, BOUND_MB * BO_PAGES);
-	}
-
-	igt_describe("One process allocates, another is the VMM, with reuse");
-	igt_subtest("i5-render-server-with-reuse")
-	{
-		memset(report, 0, sizeof(*report));
-		bound_set(BOUND_MB, true);
-		serve_in_children(report);
-		igt_assert_eq_u64(report->reserved, CHURN);
-		igt_assert_eq_u64(report->quarantined, BO_PAGES);
-	}
+		run_and_compare(serve_in_children, report, &with_bound);
 
 	igt_describe(
-		"The address spaces of children that are gone are not kept");
+		"With reuse nothing adds up (twin: i5-render-server-without-bound-or-reuse)");
+	igt_subtest("i5-render-server-with-reuse")
+		run_and_compare(serve_in_children, report, &with_reuse);
+
+	igt_describe(
+		"regression: address spaces of children that are gone are not kept");
 	igt_subtest("i3-forks-pin-no-memory")
 	{
 		bound_set(NO_BOUND, true);
@@ -563,42 +597,8 @@ igt_main
 		igt_waitchildren();
 	}
 
-	igt_describe(
-		"Pages of a BO whose contents are dropped are kept from others");
-	igt_subtest("i4-purge-with-a-guest")
-	{
-		bound_set(NO_BOUND, true);
-		igt_fork(vmm, 1) purge();
-		igt_waitchildren();
-		vttm_wait_quarantine_empty(5);
-	}
-
-	for (enum taking how = TAKE_FREE; how <= TAKE_MOVE; how++) {
-		static const char *const names[] = { "free", "swapout",
-						     "move" };
-
-		igt_describe("Nobody waits for the VM whose thread this is");
-		igt_subtest_f("i6-%s-does-not-wait", names[how])
-		{
-			bound_set(NO_BOUND, true);
-			igt_fork(vmm, 1) take_pages(how);
-			igt_waitchildren();
-			vttm_wait_quarantine_empty(5);
-		}
-	}
-
-	igt_describe("Pages that were in quarantine are write-back when free");
-	igt_subtest("i8-caching-is-restored-wc")
-	{
-		bound_set(NO_BOUND, true);
-		check_caching(frames, VTTM_BO_WC);
-	}
-	igt_describe("Pages that were in quarantine are write-back when free");
-	igt_subtest("i8-caching-is-restored-uc")
-	{
-		bound_set(NO_BOUND, true);
-		check_caching(frames, VTTM_BO_UC);
-	}
+	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++)
+		subtests_with_twins(kind);
 
 	igt_fixture bound_set(old_bound, true);
 }

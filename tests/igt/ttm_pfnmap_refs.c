@@ -92,7 +92,8 @@
  *
  * SUBTEST: i7-violation-stock
  * Description: The device that is not opted in refuses to make such a VMA,
- *	because stock TTM would hit a BUG_ON() in vmf_insert_pfn_prot()
+ *	because stock TTM would hit a BUG_ON() in vmf_insert_pfn_prot(); the guest
+ *	script violation.sh makes it, in a VM of its own
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -517,28 +518,28 @@ static const struct way {
 	int (*fn)(void *addr, size_t len);
 	int refusal;
 } ways[] = {
-	{ "o-direct-write", "Regression test: O_DIRECT write() from a BO.",
+	{ "o-direct-write", "regression: O_DIRECT write() from a BO.",
 	  o_direct_write, -EFAULT },
-	{ "o-direct-read", "Regression test: O_DIRECT read() into a BO.",
+	{ "o-direct-read", "regression: O_DIRECT read() into a BO.",
 	  o_direct_read, -EFAULT },
-	{ "vmsplice", "Regression test: vmsplice() from a BO.", vmsplice_pages,
+	{ "vmsplice", "regression: vmsplice() from a BO.", vmsplice_pages,
 	  -EFAULT },
-	{ "process-vm-readv", "Regression test: process_vm_readv() of a BO.",
+	{ "process-vm-readv", "regression: process_vm_readv() of a BO.",
 	  process_vm_read, -EFAULT },
-	{ "process-vm-writev", "Regression test: process_vm_writev() to a BO.",
+	{ "process-vm-writev", "regression: process_vm_writev() to a BO.",
 	  process_vm_write, -EFAULT },
-	{ "io-uring-buffers", "Regression test: io_uring registered buffers.",
+	{ "io-uring-buffers", "regression: io_uring registered buffers.",
 	  io_uring_buffers, -EFAULT },
-	{ "msg-zerocopy", "Regression test: send() with MSG_ZEROCOPY.",
-	  msg_zerocopy, -EFAULT },
-	{ "xdp-umem", "Regression test: packet memory of AF_XDP.", xdp_umem,
+	{ "msg-zerocopy", "regression: send() with MSG_ZEROCOPY.", msg_zerocopy,
 	  -EFAULT },
-	{ "shared-futex", "Regression test: a shared futex in a BO.",
-	  shared_futex, -EFAULT },
-	{ "userfaultfd", "Regression test: userfaultfd on a BO.",
+	{ "xdp-umem", "regression: packet memory of AF_XDP.", xdp_umem,
+	  -EFAULT },
+	{ "shared-futex", "regression: a shared futex in a BO.", shared_futex,
+	  -EFAULT },
+	{ "userfaultfd", "regression: userfaultfd on a BO.",
 	  userfaultfd_register, -EINVAL },
-	{ "move-pages", "Regression test: move_pages() of a BO.",
-	  move_pages_to_node, -EFAULT },
+	{ "move-pages", "regression: move_pages() of a BO.", move_pages_to_node,
+	  -EFAULT },
 };
 
 /* The first page of the BO, which has a count on stock; a tail; everything. */
@@ -1140,24 +1141,24 @@ static const struct behaviour {
 	void (*fn)(struct memory *mem);
 	int anonymous; /* kind of ordinary memory to compare with */
 } behaviours[] = {
-	{ "copies", "Regression test: what copies works on a BO.", copies,
+	{ "copies", "regression: what copies works on a BO.", copies,
 	  MAP_PRIVATE },
-	{ "vma-flags", "VM_PFNMAP | VM_IO and never VM_MIXEDMAP.", vma_flags,
+	{ "vma-flags", "regression: VM_PFNMAP | VM_IO, no VM_MIXEDMAP.",
+	  vma_flags, MAP_SHARED },
+	{ "map-private", "regression: no private mapping of a BO.", map_private,
+	  MAP_PRIVATE },
+	{ "fork", "regression: a child shares the BO.", fork_shares,
 	  MAP_SHARED },
-	{ "map-private", "Regression test: no private mapping of a BO.",
-	  map_private, MAP_PRIVATE },
-	{ "fork", "Regression test: a child shares the BO.", fork_shares,
+	{ "mremap", "regression: a mapping can move, not grow.", mremap_all,
 	  MAP_SHARED },
-	{ "mremap", "Regression test: a mapping can move, not grow.",
-	  mremap_all, MAP_SHARED },
-	{ "madvise", "Regression test: what each advice answers.", madvise_all,
+	{ "madvise", "regression: what each advice answers.", madvise_all,
 	  MAP_PRIVATE },
-	{ "mlock", "Regression test: mlock() and the like do nothing.",
-	  mlock_all, MAP_PRIVATE },
-	{ "mbind", "Regression test: mbind() moves nothing.", mbind_all,
+	{ "mlock", "regression: mlock() and the like do nothing.", mlock_all,
 	  MAP_PRIVATE },
-	{ "ptrace", "Regression test: debuggers read and write BOs.",
-	  ptrace_all, MAP_SHARED },
+	{ "mbind", "regression: mbind() moves nothing.", mbind_all,
+	  MAP_PRIVATE },
+	{ "ptrace", "regression: debuggers read and write BOs.", ptrace_all,
+	  MAP_SHARED },
 };
 
 static void behaviour_in_child(enum vttm_kind kind,
@@ -1333,7 +1334,7 @@ igt_main
 		}
 
 		igt_describe(
-			"A debugger exposes nothing, so nothing is marked.");
+			"regression: a debugger exposes and marks nothing.");
 		igt_subtest_f("i7-ptrace-marks-nothing-%s", name)
 		{
 			close(vttm_open(kind));
@@ -1342,9 +1343,9 @@ igt_main
 		}
 	}
 
-	igt_describe("A VM_MIXEDMAP mapping is SIGBUS, with one warning.");
+	igt_describe("VM_MIXEDMAP is SIGBUS (twin: i7-violation-stock).");
 	igt_subtest("i7-violation") violation();
 
-	igt_describe("Without the mode such a mapping would be a BUG().");
+	igt_describe("twin: refuses to try what would be a BUG().");
 	igt_subtest("i7-violation-stock") violation_stock();
 }

@@ -7,8 +7,9 @@
  * Functionality: bad input
  * Description: Everything that user space can get wrong with a device in TTM's
  *	PFNMAP mode has an errno that fits, changes nothing and leaks nothing.
- *	The stock twin, the same function on a device that is not opted in,
- *	gives the same errno unless a subtest says otherwise. After each
+ *	The same function on a device that is not opted in gives the same errno:
+ *	regression tests, but for those of opting in, which stock ttm.ko has not,
+ *	and those in which a guest uses a BO, which it cannot there. After each
  *	subtest no BO is left, the mode's counters are as before, and free
  *	memory is about as before.
  *
@@ -87,8 +88,9 @@
  * SUBTEST: control-memslot-over-a-hole
  * Description: Ordinary memory with a hole: -EFAULT at it, each time again
  *
- * SUBTEST: mode-memslot-over-a-hole
- * Description: The same of a BO; mapped again, the guest goes on
+ * SUBTEST: %s-memslot-over-a-hole
+ * Description: The same of a BO, on both devices; mapped again, the guest goes
+ *	on, on the mode's alone
  *
  * SUBTEST: leak-check-can-fail
  * Description: The check for lost memory sees 12 MiB
@@ -1221,28 +1223,38 @@ static void memslot_bad_range(enum vttm_kind kind)
 
 /*
  * @map is guest memory, @restore() puts the hole's pages back. A guest stops at
- * the hole as often as it is sent there, and goes on once it is closed.
+ * the hole as often as it is sent there. Once it is closed the guest can use as
+ * many pages as @works.
  */
 static void run_over_hole(char *map, void (*restore)(char *hole, void *arg),
-			  void *arg)
+			  void *arg, uint32_t works)
 {
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	const struct kvm_guest_job job = {
+	struct kvm_guest_job job = {
 		.op = KVM_OP_WRITE,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BO_PAGES,
+		.gpa = KVM_GUEST_GPA + HOLE * PAGE,
+		.pages = HOLE_PAGES,
 		.words = KVM_GUEST_WORDS,
 		.seed = 11,
 	};
 
 	kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-	kvm_guest_run_ok(guest, &job);
-	igt_assert_eq(munmap(map + HOLE * PAGE, HOLE_PAGES * PAGE), 0);
+	vttm_munmap(map + HOLE * PAGE, HOLE_PAGES * PAGE);
 	for (int i = 0; i < 3; i++)
-		kvm_guest_run_efault(guest, &job, HOLE);
+		kvm_guest_run_efault(guest, &job, 0);
 	restore(map + HOLE * PAGE, arg);
-	kvm_guest_run_ok(guest, &job);
-	kvm_host_verify(map, &job);
+	job.gpa = KVM_GUEST_GPA;
+	job.pages = BO_PAGES;
+	if (works == BO_PAGES) {
+		kvm_guest_run_ok(guest, &job);
+		kvm_host_verify(map, &job);
+		vttm_munmap(map + HOLE * PAGE, HOLE_PAGES * PAGE);
+		kvm_guest_run_efault(guest, &job, HOLE);
+		restore(map + HOLE * PAGE, arg);
+		kvm_guest_run_ok(guest, &job);
+	} else {
+		kvm_guest_run_efault(guest, &job, works);
+	}
 	kvm_guest_destroy(guest);
 }
 
@@ -1271,16 +1283,20 @@ static void hole_in_anonymous(enum vttm_kind kind)
 
 	(void)kind;
 	igt_assert(map != MAP_FAILED);
-	run_over_hole(map, restore_anonymous, NULL);
+	run_over_hole(map, restore_anonymous, NULL, BO_PAGES);
 	vttm_munmap(map, BO_SIZE);
 }
 
 static void hole_in_bo(enum vttm_kind kind)
 {
 	struct kvm_bo bo;
+	uint32_t works;
 
 	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
-	run_over_hole(bo.map, restore_bo, &bo);
+	fill(bo.map, 12);
+	works = kvm_bo_first_refused(&bo, 0, bo.pages);
+	igt_assert_eq(works == bo.pages, kind == VTTM_MODE);
+	run_over_hole(bo.map, restore_bo, &bo, works);
 	kvm_bo_check_counts(&bo);
 	kvm_bo_fini(&bo);
 }
@@ -1300,50 +1316,54 @@ static const struct test {
 	unsigned int repeat;
 	bool kvm;
 } tests[] = {
-	{ "enable-twice", "Opting in once more: -EALREADY.", enable_twice,
-	  ON_MODE, 3, false },
-	{ "enable-after-first-bo", "Opting in with a BO alive: -EBUSY.",
-	  enable_after_first_bo, ON_STOCK, 3, false },
-	{ "enable-null", "Opting in NULL: -EINVAL.", enable_null, ON_BOTH, 3,
-	  false },
-	{ "enable-foreign", "Opting in what is no device: -ENODEV.",
+	{ "enable-twice", "new call: opting in once more: -EALREADY.",
+	  enable_twice, ON_MODE, 3, false },
+	{ "enable-after-first-bo",
+	  "new call: opting in with a BO alive: -EBUSY.", enable_after_first_bo,
+	  ON_STOCK, 3, false },
+	{ "enable-null", "new call: opting in NULL: -EINVAL.", enable_null,
+	  ON_BOTH, 3, false },
+	{ "enable-foreign", "new call: opting in what is no device: -ENODEV.",
 	  enable_foreign, ON_BOTH, 3, false },
-	{ "mmap-range", "mmap() of what is not exactly a BO.", mmap_range,
-	  ON_BOTH, 30, false },
-	{ "mmap-access", "mmap() without the right to.", mmap_access, ON_BOTH,
-	  30, false },
-	{ "mmap-dmabuf-range", "mmap() beyond a dma-buf.", mmap_dmabuf_range,
-	  ON_BOTH, 30, false },
-	{ "ioctl-fields", "Every field of every private ioctl.", ioctl_fields,
-	  ON_BOTH, 30, false },
-	{ "ioctl-handles", "Handles that a file does not have.", ioctl_handles,
-	  ON_BOTH, 30, false },
-	{ "ioctl-sizes", "Shorter and longer arguments.", ioctl_sizes, ON_BOTH,
-	  30, false },
-	{ "ioctl-pointers", "Arguments that cannot be accessed.",
+	{ "mmap-range", "regression: mmap() of what is not exactly a BO.",
+	  mmap_range, ON_BOTH, 30, false },
+	{ "mmap-access", "regression: mmap() without the right to.",
+	  mmap_access, ON_BOTH, 30, false },
+	{ "mmap-dmabuf-range", "regression: mmap() beyond a dma-buf.",
+	  mmap_dmabuf_range, ON_BOTH, 30, false },
+	{ "ioctl-fields", "regression: every field of every private ioctl.",
+	  ioctl_fields, ON_BOTH, 30, false },
+	{ "ioctl-handles", "regression: handles that a file does not have.",
+	  ioctl_handles, ON_BOTH, 30, false },
+	{ "ioctl-sizes", "regression: shorter and longer arguments.",
+	  ioctl_sizes, ON_BOTH, 30, false },
+	{ "ioctl-pointers", "regression: arguments that cannot be accessed.",
 	  ioctl_pointers, ON_BOTH, 30, false },
-	{ "ioctl-numbers", "Numbers that no ioctl has.", ioctl_numbers, ON_BOTH,
-	  5, false },
-	{ "dumb-and-prime", "Impossible dumb buffers and dma-bufs.",
+	{ "ioctl-numbers", "regression: numbers that no ioctl has.",
+	  ioctl_numbers, ON_BOTH, 5, false },
+	{ "dumb-and-prime", "regression: impossible dumb buffers and dma-bufs.",
 	  dumb_and_prime, ON_BOTH, 30, false },
-	{ "close-device-while-mapped", "A mapping outlives the file.",
-	  close_device_while_mapped, ON_BOTH, 20, false },
-	{ "close-handle-while-mapped", "A mapping outlives the handle.",
+	{ "close-device-while-mapped",
+	  "regression: a mapping outlives the file.", close_device_while_mapped,
+	  ON_BOTH, 20, false },
+	{ "close-handle-while-mapped",
+	  "regression: a mapping outlives the handle.",
 	  close_handle_while_mapped, ON_BOTH, 20, false },
-	{ "close-in-any-order", "The BO goes with its last user.",
+	{ "close-in-any-order", "regression: the BO goes with its last user.",
 	  close_in_any_order, ON_BOTH, 1, false },
-	{ "many-bos", "200 BOs, one after the other.", many_bos, ON_BOTH, 1,
-	  false },
-	{ "many-bos-at-once", "Hundreds of BOs of odd sizes.", many_bos_at_once,
+	{ "many-bos", "regression: 200 BOs, one after the other.", many_bos,
 	  ON_BOTH, 1, false },
-	{ "unload-while-in-use", "The modules stay while a BO is used.",
+	{ "many-bos-at-once", "regression: hundreds of BOs of odd sizes.",
+	  many_bos_at_once, ON_BOTH, 1, false },
+	{ "unload-while-in-use",
+	  "regression: the modules stay while a BO is used.",
 	  unload_while_in_use, ON_BOTH, 5, false },
-	{ "memslot-bad-range", "Memslots that KVM refuses.", memslot_bad_range,
-	  ON_BOTH, 5, true },
+	{ "memslot-bad-range", "regression: memslots that KVM refuses.",
+	  memslot_bad_range, ON_BOTH, 5, true },
 	{ "close-all-under-memslot", "A guest's BO whose file is closed.",
 	  close_all_under_memslot, ON_BOTH, 20, true },
 	{ "memslot-over-a-hole", "A guest stops at a hole in a BO.", hole_in_bo,
-	  ON_MODE, 20, true },
+	  ON_BOTH, 20, true },
 };
 
 static const struct test control_hole = {
@@ -1393,10 +1413,10 @@ static void leak_check_can_fail(void)
 
 igt_main
 {
-	igt_describe("The check after each subtest notices 12 MiB.");
+	igt_describe("control: the check after each subtest notices 12 MiB.");
 	igt_subtest("leak-check-can-fail") leak_check_can_fail();
 
-	igt_describe("A guest stops at a hole in ordinary memory.");
+	igt_describe("control: a guest stops at a hole in ordinary memory.");
 	igt_subtest("control-memslot-over-a-hole")
 		run(VTTM_MODE, &control_hole);
 

@@ -13,6 +13,12 @@
 /* The mode's promise, see the documentation of the quarantine. */
 #define EMPTY_SECONDS 5
 
+const struct kvm_bo_caching kvm_bo_cachings[KVM_BO_CACHINGS] = {
+	{ "cached", VTTM_BO_CACHED },
+	{ "wc", VTTM_BO_WC },
+	{ "uc", VTTM_BO_UC },
+};
+
 void kvm_bo_init(struct kvm_bo *bo, enum vttm_kind kind, size_t size,
 		 uint32_t flags)
 {
@@ -25,6 +31,14 @@ void kvm_bo_init(struct kvm_bo *bo, enum vttm_kind kind, size_t size,
 	bo->words = size > KVM_BO_MIB(2) ? 1 : KVM_GUEST_WORDS;
 	bo->handle = vttm_create(bo->fd, size, flags);
 	bo->map = vttm_mmap(bo->fd, bo->handle, size);
+}
+
+void kvm_bo_free(struct kvm_bo *bo)
+{
+	vttm_munmap(bo->map, bo->size);
+	bo->map = NULL;
+	vttm_close_bo(bo->fd, bo->handle);
+	bo->handle = 0;
 }
 
 void kvm_bo_fini(struct kvm_bo *bo)
@@ -90,6 +104,20 @@ bool kvm_bo_guest(struct kvm_bo *bo, struct kvm_guest *guest,
 		 kvm_guest_result_str(&result), job->pages);
 	bo->refused = true;
 	return false;
+}
+
+struct kvm_guest *kvm_bo_start_guest(struct kvm_bo *bo, uint32_t seed)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, seed);
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (kvm_bo_guest(bo, guest, &job)) {
+		kvm_host_verify(bo->map, &job);
+		return guest;
+	}
+	kvm_guest_destroy(guest);
+	return NULL;
 }
 
 void kvm_bo_check_counts(const struct kvm_bo *bo)

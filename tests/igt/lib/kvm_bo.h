@@ -28,8 +28,17 @@ struct kvm_bo {
 	bool refused;		/* KVM refused a page, as expected of stock */
 };
 
+/* Each way to cache a BO's pages. */
+#define KVM_BO_CACHINGS		3
+extern const struct kvm_bo_caching {
+	const char *name;
+	uint32_t flags;		/* VTTM_BO_* */
+} kvm_bo_cachings[KVM_BO_CACHINGS];
+
 void kvm_bo_init(struct kvm_bo *bo, enum vttm_kind kind, size_t size,
 		 uint32_t flags);
+/* Unmaps and frees it, all at once; the device stays open. */
+void kvm_bo_free(struct kvm_bo *bo);
 /* Unmaps, frees and closes what is still there. */
 void kvm_bo_fini(struct kvm_bo *bo);
 
@@ -50,6 +59,11 @@ uint32_t kvm_bo_first_refused(const struct kvm_bo *bo, uint32_t first,
  */
 bool kvm_bo_guest(struct kvm_bo *bo, struct kvm_guest *guest,
 		  const struct kvm_guest_job *job);
+/*
+ * A VM whose guest has written all of the BO at KVM_GUEST_GPA, as the host has
+ * seen; NULL if stock refused it.
+ */
+struct kvm_guest *kvm_bo_start_guest(struct kvm_bo *bo, uint32_t seed);
 /* I2: every page marked with count 1 in the mode, none marked on stock. */
 void kvm_bo_check_counts(const struct kvm_bo *bo);
 

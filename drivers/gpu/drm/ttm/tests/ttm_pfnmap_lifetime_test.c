@@ -719,40 +719,51 @@ struct odd_case {
 	unsigned int order;
 };
 
-/* Somebody holds a page. */
-static const struct odd_case held_cases[] = {
-	{ "first chunk, first page", 0, COUNT_UP, 0, 2 },
-	{ "first chunk, last page", 3, COUNT_UP, 0, 2 },
-	{ "middle chunk, first page", 4, COUNT_UP, 4, 1 },
-	{ "last chunk", 6, COUNT_UP, 6, 0 },
-};
-
-/* Nothing that will pass. */
-static const struct odd_case broken_cases[] = {
-	{ "count, first chunk, first page", 0, COUNT_DOWN, 0, 2 },
-	{ "count, middle chunk, last page", 5, COUNT_DOWN, 4, 1 },
-	{ "flag, first chunk, second page", 1, RESERVED_TOGGLED, 0, 2 },
-	{ "flag, middle chunk, last page", 5, RESERVED_TOGGLED, 4, 1 },
-	{ "flag, last chunk", 6, RESERVED_TOGGLED, 6, 0 },
-	{ "mapped, first chunk, last page", 3, MAPPED, 0, 2 },
-	{ "mapping, first chunk, second page", 1, HAS_MAPPING, 0, 2 },
-	{ "mapping, last chunk", 6, HAS_MAPPING, 6, 0 },
-};
-
-/* What keeps a page from being marked. */
-static const struct odd_case unfit_cases[] = {
+static const struct odd_case odd_cases[] = {
+	/* Somebody holds a page. */
 	{ "count, first chunk, first page", 0, COUNT_UP, 0, 2 },
 	{ "count, first chunk, last page", 3, COUNT_UP, 0, 2 },
 	{ "count, middle chunk, first page", 4, COUNT_UP, 4, 1 },
 	{ "count, last chunk", 6, COUNT_UP, 6, 0 },
+	/* That, or one of these, keeps a page from being marked. */
 	{ "flag, middle chunk, last page", 5, RESERVED_TOGGLED, 4, 1 },
 	{ "flag, last chunk", 6, RESERVED_TOGGLED, 6, 0 },
 	{ "mapped, first chunk, last page", 3, MAPPED, 0, 2 },
+	/* And these on a marked page are nothing that will pass either. */
+	{ "flag, first chunk, second page", 1, RESERVED_TOGGLED, 0, 2 },
+	{ "count down, first chunk, first page", 0, COUNT_DOWN, 0, 2 },
+	{ "count down, middle chunk, last page", 5, COUNT_DOWN, 4, 1 },
+	{ "mapping, first chunk, second page", 1, HAS_MAPPING, 0, 2 },
+	{ "mapping, last chunk", 6, HAS_MAPPING, 6, 0 },
 };
 
-KUNIT_ARRAY_PARAM_DESC(held, held_cases, name);
-KUNIT_ARRAY_PARAM_DESC(broken, broken_cases, name);
-KUNIT_ARRAY_PARAM_DESC(unfit, unfit_cases, name);
+/* Those from @first on, up to but not including @end. */
+static const void *odd_gen_params(const void *prev, char *desc, size_t first,
+				  size_t end)
+{
+	const struct odd_case *c = prev;
+
+	c = c ? c + 1 : &odd_cases[first];
+	if (c == &odd_cases[end])
+		return NULL;
+	strscpy(desc, c->name, KUNIT_PARAM_DESC_SIZE);
+	return c;
+}
+
+static const void *held_gen_params(const void *prev, char *desc)
+{
+	return odd_gen_params(prev, desc, 0, 4);
+}
+
+static const void *unfit_gen_params(const void *prev, char *desc)
+{
+	return odd_gen_params(prev, desc, 0, 7);
+}
+
+static const void *broken_gen_params(const void *prev, char *desc)
+{
+	return odd_gen_params(prev, desc, 4, ARRAY_SIZE(odd_cases));
+}
 
 /* The leaked chunk is ours to put right: nobody else will ever look at it. */
 static void free_leaked(struct kunit *test, const struct odd_case *c,

@@ -77,6 +77,12 @@ module_param(dma_alloc, bool, 0444);
 MODULE_PARM_DESC(dma_alloc,
 		 "Use TTM's DMA pool, which the mode refuses (default: false)");
 
+static bool bad_vma;
+module_param(bad_vma, bool, 0444);
+MODULE_PARM_DESC(
+	bad_vma,
+	"Obey VTTM_CTL_BAD_VMA outside of the mode, too, which is a BUG() then (default: false)");
+
 /* Swapout is tried this often while others keep locking the BO. */
 #define VTTM_SWAPOUT_TRIES 100
 
@@ -1053,7 +1059,7 @@ static int vttm_bad_vma(struct vttm *vttm, struct drm_file *file)
 	struct vttm_file *vfile = file->driver_priv;
 
 	/* Without the mode's check, a fault in such a VMA is a BUG() in mm. */
-	if (!vttm_pfnmap_enabled(vttm))
+	if (!vttm_pfnmap_enabled(vttm) && !bad_vma)
 		return -EOPNOTSUPP;
 	set_bit(VTTM_FILE_BAD_VMA, &vfile->flags);
 	return 0;

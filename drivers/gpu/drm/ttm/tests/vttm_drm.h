@@ -142,7 +142,8 @@ struct drm_vttm_param {
 #define VTTM_CTL_BAD_VMA	4	/* the next mmap of this file gets
 					 * VM_MIXEDMAP set behind TTM's back;
 					 * -EOPNOTSUPP outside the mode, where
-					 * the first fault would be a BUG() in mm
+					 * the first fault is a BUG() in mm,
+					 * unless vttm was loaded with bad_vma=1
 					 */
 
 /**
