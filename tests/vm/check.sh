@@ -68,6 +68,7 @@ naive_suite() {
 plan_kernel() {
 	local program
 	plan abi "$1" abi
+	plan abi "$1" vm-ops
 	plan smoke "$1" smoke
 	plan demo "$1" demo
 	plan bench "$1" bench
@@ -75,6 +76,7 @@ plan_kernel() {
 	for program in $REFUSALS; do
 		plan refusals "$1" "$program"
 	done
+	plan hazard "$1" violation
 	for program in $(igt_programs); do
 		plan igt "$1" "$program"
 	done
@@ -89,7 +91,7 @@ plan_kernel() {
 
 stream() {
 	local program
-	export FILES=tools/demo_walk:tools/vmm_hold
+	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
 	pin_kernel "$1"
 	"$VM_DIR/overlay.sh" "$1"
 	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd brd vfio
@@ -105,10 +107,12 @@ stream() {
 	"$VM_DIR/overlay.sh" "$1" naive
 	"$VM_DIR/initramfs.sh" "$1" naive naive drm_ttm_helper kvm-amd
 	naive_suite "$1"
+	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
 	vm_suite hazard "$1" reserved check hazard.sh reserved 600
 	vm_suite hazard "$1" counted check hazard.sh counted 600
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
+	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
 	"$VM_DIR/overlay.sh" "$1" unneeded
 	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd
 	vm_suite refusals "$1" usual check refusals.sh usual 300
@@ -148,6 +152,7 @@ mkdir -p "$RAW" "$LOGS"
 plan style all style
 plan rig all scan-log
 plan rig all failures
+plan rig all twins
 for kernel; do
 	plan_kernel "$kernel"
 	[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
@@ -156,6 +161,7 @@ done
 "$VM_DIR/root.sh" base
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
 "$VM_DIR/build-igt.sh"
+suite rig all twins "$VM_DIR/twins.sh"
 streams=()
 for kernel; do
 	"$0" --stream "$kernel" &

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# twins.sh: a test that stock TTM passes proves nothing about the mode. So each IGT
+# subtest mode-X has its stock-X beside it (or X-mode and X-stock), or says in its
+# igt_describe() which subtest, or which policy of guest/hazard.sh, shows what is
+# wrong without what it tests: "(twin: NAME)". Those that have none begin with
+# what they are:
+#   twin:        the one that another names
+#   regression:  stock TTM passes it, too, and that has to stay so
+#   new call:    stock TTM has nothing that could be called
+#   control:     about the tests themselves, not about TTM
+# One line PASS|FAIL PROGRAM for each program.
+# The first line is about the check itself.
+
+. "$(dirname "$0")/lib.sh"
+
+# What "--describe" prints on stdin; names of subtests that fall under nothing.
+alone() {
+	awk '
+	$1 == "SUB" { name = $2; text[name] = ""; next }
+	NF && name != "" { text[name] = text[name] $0 " " }
+	function pair(name, from, to) { return sub(from, to, name) && name in text && text[name] !~ /^ *regression:/ }
+	END {
+		for (name in text) {
+			if (text[name] ~ /^ *(twin|regression|new call|control): ./ ||
+			    pair(name, "^mode-", "stock-") || pair(name, "^stock-", "mode-") ||
+			    pair(name, "-mode$", "-stock") || pair(name, "-stock$", "-mode"))
+				continue
+			other = text[name]
+			if (sub(/.*\(twin: /, "", other) && sub(/\).*/, "", other) &&
+			    (other == "policy naive" || other in text))
+				continue
+			print name
+		}
+	}' | sort
+}
+
+# verdict PROGRAM: its line, from what is on stdin.
+verdict() {
+	local text names
+	text=$(cat)
+	names=$(alone <<<"$text")
+	if ! grep -q '^SUB ' <<<"$text"; then
+		echo "FAIL $1 describes no subtest"
+	elif [ -n "$names" ]; then
+		echo "FAIL $1 neither a twin nor the word for what they are: $(xargs <<<"$names")"
+	else
+		echo "PASS $1"
+	fi
+}
+
+self_test() {
+	local want
+	want='a-lone-one mode-without-twin mode-wrong-twin'
+	alone <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
+		SUB a-lone-one file.c:1:
+		  Something works.
+
+		SUB mode-without-twin file.c:1:
+		  Something works.
+
+		SUB mode-wrong-twin file.c:1:
+		  Something works (twin: none-of-these).
+
+		SUB mode-x file.c:1:
+		  Something works.
+
+		SUB stock-x file.c:1:
+		  Something works.
+
+		SUB y-mode file.c:1:
+		  Something works.
+
+		SUB y-stock file.c:1:
+		  Something works.
+
+		SUB z file.c:1:
+		  Something works (twin: mode-x).
+
+		SUB hazard file.c:1:
+		  Something works (twin: policy naive).
+
+		SUB old file.c:1:
+		  regression: something works.
+	END
+	echo "PASS twins the check finds what has no twin and nothing else"
+}
+
+self_test
+"$VM_DIR/build-igt.sh" >&2
+for program in "$BUILD"/igt/ttm_*; do
+	name=${program##*/}
+	"$VM_DIR/in-root.sh" "/build/igt/$name" --describe | verdict "$name"
+done | tee "$BUILD/twins"
+! grep -q '^FAIL ' "$BUILD/twins"
