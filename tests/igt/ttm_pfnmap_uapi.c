@@ -642,6 +642,40 @@ static void look_fields(int fd, uint32_t handle)
 	vttm_close_bo(fd, cold);
 }
 
+static int purge(int fd, uint32_t handle, uint32_t pad)
+{
+	struct drm_vttm_purge args = { .handle = handle, .pad = pad };
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_PURGE, &args);
+}
+
+static int pfn(int fd, uint64_t number, int32_t count, uint32_t flags)
+{
+	struct drm_vttm_pfn args = {
+		.pfn = number,
+		.count = count,
+		.flags = flags,
+	};
+
+	return vttm_ioctl(fd, DRM_IOCTL_VTTM_PFN, &args);
+}
+
+#define NOBODY 65534
+
+static void pfn_fields(int fd)
+{
+	assert_errno(pfn(fd, 256, 0, 0), 0);
+	assert_errno(pfn(fd, 256, 1, 0), -EINVAL);
+	assert_errno(pfn(fd, 256, -1, 0), -EINVAL);
+	assert_errno(pfn(fd, 256, 0, VTTM_PAGE_RESERVED), -EINVAL);
+	assert_errno(pfn(fd, 256, 0, ~0u), -EINVAL);
+	assert_errno(pfn(fd, 1ull << 40, 0, 0), -ENXIO);
+	assert_errno(pfn(fd, ~0ull, 0, 0), -ENXIO);
+	igt_assert_eq(seteuid(NOBODY), 0);
+	assert_errno(pfn(fd, 256, 0, 0), -EACCES);
+	igt_assert_eq(seteuid(0), 0);
+}
+
 static void device_fields(int fd)
 {
 	assert_errno(param(fd, VTTM_PARAM_LIVE_BOS, 0), 0);
@@ -671,7 +705,12 @@ static void ioctl_fields(enum vttm_kind kind)
 	assert_errno(swapout(fd, handle, ~0u), -EINVAL);
 	assert_errno(swapout(fd, 0, 0), -ENOENT);
 	assert_errno(swapout(fd, UNKNOWN, 0), -ENOENT);
+	assert_errno(purge(fd, handle, 1), -EINVAL);
+	assert_errno(purge(fd, handle, ~0u), -EINVAL);
+	assert_errno(purge(fd, 0, 0), -ENOENT);
+	assert_errno(purge(fd, UNKNOWN, 0), -ENOENT);
 	look_fields(fd, handle);
+	pfn_fields(fd);
 	device_fields(fd);
 	verify(map, 4);
 	vttm_munmap(map, BO_SIZE);
@@ -701,6 +740,7 @@ static void no_such_handle(int fd, uint32_t handle)
 	assert_errno(page(fd, handle, 0, 0), -ENOENT);
 	assert_errno(info(fd, handle), -ENOENT);
 	assert_errno(swapout(fd, handle, 0), -ENOENT);
+	assert_errno(purge(fd, handle, 0), -ENOENT);
 	assert_errno(move(fd, handle, VTTM_PL_SYSTEM), -ENOENT);
 	assert_errno(map_dumb(fd, handle), -ENOENT);
 	assert_errno(export(fd, handle, DRM_CLOEXEC), -ENOENT);
@@ -793,7 +833,8 @@ static void ioctl_pointers(enum vttm_kind kind)
 		DRM_IOCTL_VTTM_CREATE, DRM_IOCTL_VTTM_SWAPOUT,
 		DRM_IOCTL_VTTM_MOVE,   DRM_IOCTL_VTTM_PAGE,
 		DRM_IOCTL_VTTM_INFO,   DRM_IOCTL_VTTM_PARAM,
-		DRM_IOCTL_VTTM_CTL,
+		DRM_IOCTL_VTTM_CTL,    DRM_IOCTL_VTTM_PURGE,
+		DRM_IOCTL_VTTM_PFN,
 	};
 	int fd = open_device(kind);
 	char *pages =
