@@ -4,8 +4,9 @@
 # kunit.sh: TTM's own KUnit suites, and ours, against our TTM, on UML from the
 # source of kernel 6.12 (6.1 has no suites). Prints lines PASS|FAIL|SKIP NAME
 # MESSAGE, on a terminal only those that did not pass. All of them, and the
-# kernels' logs, are in build/kunit/.
-# The kernel stays in the cache: a second run compiles what changed.
+# kernels' logs, are in build/kunit/. A second kernel has no modules, and TTM all
+# the same.
+# The kernels stay in the cache: a second run compiles what changed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -31,7 +32,7 @@ options() {
 		CONFIG_VIRTIO_UML=y
 		CONFIG_UML_PCI_OVER_VIRTIO=y
 		CONFIG_UML_PCI_OVER_VIRTIO_DEVICE_ID=1234
-		# As on every distribution; without it VFIO cannot come later.
+		# As on every distribution; see without_modules.
 		CONFIG_MODULES=y
 		CONFIG_MODULE_UNLOAD=y
 		CONFIG_DEBUG_FS=y
@@ -62,6 +63,9 @@ options() {
 		# CONFIG_DEBUG_INFO is not set
 	END
 }
+
+# For the kernel in which VFIO is there from the beginning, or never.
+without_modules() { sed 's/^\(CONFIG_MODULE[A-Z_]*\)=y/# \1 is not set/'; }
 
 # Nothing that can be chosen on UML selects MMU notifiers at a bearable price.
 kconfig() {
@@ -146,10 +150,11 @@ kmake() {
 		-C "/cache/${tree#"$CACHE"/}" "O=/cache/${objects#"$CACHE"/}" ARCH=um "CC=$CC" "HOSTCC=$CC" "$@"
 }
 
+# configure: with the options on standard input.
 configure() {
 	local option
 	mkdir -p "$objects"
-	options >"$objects/options.new"
+	cat >"$objects/options.new"
 	if ! cmp -s "$objects/options.new" "$objects/options" || [ ! -f "$objects/.config" ]; then
 		rm -f "$objects/options"
 		cp "$objects/options.new" "$objects/.config"
@@ -290,22 +295,28 @@ pin_kernel $KERNEL
 "$VM_DIR/overlay.sh" $KERNEL
 name=$(basename "$(kernel_dir $KERNEL)")
 tree=$CACHE/kunit/$name/linux
-objects=$CACHE/kunit/$name/objects
 lock "$CACHE/kunit/lock"
 for old in "$CACHE"/kunit/*/; do
 	[ "$old" = "$CACHE/kunit/$name/" ] || rm -rf --one-file-system "$old"
 done
 [ -d "$tree" ] || unpack
 overlay
-configure
-kmake kunit-build "build UML with TTM and its suites" "-j$(nproc)" vmlinux
-
 need_space "$BUILD" 50 "what UML prints"
 mkdir -p "$OUT"
 : >"$OUT/results"
+
+objects=$CACHE/kunit/$name/objects
+options | configure
+kmake kunit-build "build UML with TTM and its suites" "-j$(nproc)" vmlinux
 suites plain
 # A device that the administrator named, and that is refused, is a stock one.
 suites refused ttm.pfnmap=all
+
+objects=$CACHE/kunit/$name/objects-without-modules
+options | without_modules | configure
+kmake kunit-build-without-modules "build UML without modules" "-j$(nproc)" vmlinux
+suites without-modules
+
 if [ -t 3 ]; then grep -v '^PASS ' "$OUT/results" >&3 || true; else cat "$OUT/results" >&3; fi
 passed=$(grep -c '^PASS ' "$OUT/results" || true)
 failed=$(grep -c '^FAIL ' "$OUT/results" || true)
