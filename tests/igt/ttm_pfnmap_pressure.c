@@ -249,28 +249,31 @@ igt_main
 		close(fd);
 	}
 
-	igt_describe("A BO that a VM may hold is not swapped out for memory");
+	igt_describe(
+		"A BO that a VM may hold is not swapped out (twin: within)");
 	igt_subtest("i5-undrained-is-no-victim")
 	{
 		with_ordinary_client(VTTM_STOCK);
 		with_ordinary_client(VTTM_MODE);
 	}
 
-	igt_describe("The twin: a VMM's BOs get another process killed");
+	igt_describe("twin: a VMM's BOs get another process killed");
 	igt_subtest("i5-innocent-dies-without-reuse-or-bound")
 	{
 		limits_set(NO_BOUND, false);
 		igt_assert(!innocent_lives());
 	}
 
-	igt_describe("With reuse nobody is killed");
+	igt_describe(
+		"With reuse nobody is (twin: i5-innocent-dies-without-reuse-or-bound)");
 	igt_subtest("i5-innocent-lives-with-reuse")
 	{
 		limits_set(NO_BOUND, true);
 		igt_assert(innocent_lives());
 	}
 
-	igt_describe("With the bound nobody is killed");
+	igt_describe(
+		"With the bound, too (twin: i5-innocent-dies-without-reuse-or-bound)");
 	igt_subtest("i5-innocent-lives-with-bound")
 	{
 		limits_set(BOUND_MB, false);

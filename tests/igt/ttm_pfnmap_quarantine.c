@@ -498,9 +498,9 @@ struct expected {
 };
 
 static const struct expected without = { NO_BOUND, false, CHURN,
-					 CHURN * BO_PAGES };
+					 CHURN *BO_PAGES };
 static const struct expected with_bound = { BOUND_MB, false, BOUND_MB,
-					    BOUND_MB * BO_PAGES };
+					    BOUND_MB *BO_PAGES };
 static const struct expected with_reuse = { BOUND_MB, true, CHURN, BO_PAGES };
 
 static void run_and_compare(void (*run)(struct report *report),
@@ -550,7 +550,7 @@ igt_main
 		run_and_compare(churn_in_child, report, &with_reuse);
 
 	igt_describe(
-		"twin: random sizes; without reuse, first, more is held than may be");
+		"Random sizes; without reuse more is held than may be (twin: within)");
 	igt_subtest("i5-churn-of-many-sizes")
 	{
 		bound_set(NO_BOUND, false);

@@ -441,36 +441,40 @@ igt_main
 		parameter_set(REUSE_PARAMETER, true);
 	}
 
-	igt_describe("The next BO of a client has the pages of the one before");
+	igt_describe(
+		"The next BO of a client has the last one's pages (twin: within)");
 	igt_subtest("i5-reused-at-once") one_process(reused_at_once);
 
-	igt_describe("Small BOs get parts of a chunk");
+	igt_describe(
+		"Small BOs get parts of a chunk (twin: i5-reused-at-once)");
 	igt_subtest("i5-larger-serves-smaller")
 		one_process(larger_serves_smaller);
 
-	igt_describe("Pages are reused with the caching that they have");
+	igt_describe("Pages keep the caching that they have (twin: within)");
 	igt_subtest("i5-kept-apart-by-caching")
 		one_process(kept_apart_by_caching);
 
-	igt_describe("Another process gets none of the pages");
+	igt_describe("Another process gets none of the pages (twin: within)");
 	igt_subtest("i5-not-for-another-client")
 		one_process(not_for_another_client);
 
 	igt_describe(
-		"Who maps a BO of reused pages for the first time gets others");
+		"Who maps reused pages for the first time gets others (twin: within)");
 	igt_subtest("i5-outsider-gets-fresh-pages")
 		two_processes(outsider_gets_fresh_pages, false);
 
-	igt_describe("A child that inherits such a mapping does, too");
+	igt_describe(
+		"So does a child by fork (twin: i5-outsider-gets-fresh-pages)");
 	igt_subtest("i5-child-gets-fresh-pages")
 		one_process(child_gets_fresh_pages);
 
 	igt_describe(
-		"At the bound a BO gets all its pages from there, or none");
+		"At the bound a BO gets all from there, or none (twin: within)");
 	igt_subtest("i5-all-or-nothing-at-the-bound")
 		one_process(all_or_nothing_at_the_bound);
 
-	igt_describe("Who had the pages before gets them again");
+	igt_describe(
+		"Who had them gets them again (twin: i5-outsider-gets-fresh-pages)");
 	igt_subtest("i5-vmm-of-a-server-keeps-pages")
 		two_processes(server, true);
 

@@ -3,9 +3,9 @@
 #
 # twins.sh: a test that stock TTM passes proves nothing about the mode. So each IGT
 # subtest mode-X has its stock-X beside it (or X-mode and X-stock), or says in its
-# igt_describe() which subtest, or which policy of guest/hazard.sh, shows what is
-# wrong without what it tests: "(twin: NAME)". Those that have none begin with
-# what they are:
+# igt_describe() which subtest shows what is wrong without what it tests: "(twin:
+# NAME)", or "(twin: policy naive)" for guest/hazard.sh, or "(twin: within)" if it
+# does so itself. Those that have none begin with what they are:
 #   twin:        the one that another names
 #   regression:  stock TTM passes it, too, and that has to stay so
 #   new call:    stock TTM has nothing that could be called
@@ -29,7 +29,7 @@ alone() {
 				continue
 			other = text[name]
 			if (sub(/.*\(twin: /, "", other) && sub(/\).*/, "", other) &&
-			    (other == "policy naive" || other in text))
+			    (other == "policy naive" || other == "within" || other in text))
 				continue
 			print name
 		}
