@@ -21,7 +21,10 @@
  * Description: The same with reuse alone: nobody is killed
  *
  * SUBTEST: i5-innocent-lives-with-bound
- * Description: The same with the bound alone: nobody is killed
+ * Description: The same with the bound on the quarantine alone: nobody is killed
+ *
+ * SUBTEST: i5-innocent-lives-with-bound-on-all
+ * Description: The same with the bound on all reserved pages alone
  */
 #include <limits.h>
 #include <signal.h>
@@ -36,26 +39,18 @@
 #include "kvm_bo.h"
 #include "vmm.h"
 
-#define PARAMETERS "/sys/module/ttm/parameters/"
 #define NO_BOUND 1000000
 #define BOUND_MB 64
 #define BO_SIZE KVM_BO_MIB(4)
 #define INNOCENT_SIZE KVM_BO_MIB(160)
 #define SECONDS 300
 
-static void parameter_set(const char *path, unsigned int value)
+/* MiB of reserved pages: in quarantine, and in BOs as well. */
+static void limits_set(unsigned int bound, unsigned int all, bool reuse)
 {
-	FILE *file = fopen(path, "we");
-
-	igt_require_f(file, "ttm.ko has no %s\n", path);
-	igt_assert(fprintf(file, "%u\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
-static void limits_set(unsigned int bound, bool reuse)
-{
-	parameter_set(PARAMETERS "pfnmap_quarantine_mb", bound);
-	parameter_set(PARAMETERS "pfnmap_reuse", reuse);
+	vttm_parameter_set("pfnmap_quarantine_mb", bound);
+	vttm_parameter_set("pfnmap_reserved_mb", all);
+	vttm_parameter_set("pfnmap_reuse", reuse);
 }
 
 /* Has TTM look for something to swap out: pages, 0, or a negative errno. */
@@ -260,7 +255,7 @@ igt_main
 	igt_describe("twin: a VMM's BOs get another process killed");
 	igt_subtest("i5-innocent-dies-without-reuse-or-bound")
 	{
-		limits_set(NO_BOUND, false);
+		limits_set(NO_BOUND, NO_BOUND, false);
 		igt_assert(!innocent_lives());
 	}
 
@@ -268,7 +263,7 @@ igt_main
 		"With reuse nobody is (twin: i5-innocent-dies-without-reuse-or-bound)");
 	igt_subtest("i5-innocent-lives-with-reuse")
 	{
-		limits_set(NO_BOUND, true);
+		limits_set(NO_BOUND, NO_BOUND, true);
 		igt_assert(innocent_lives());
 	}
 
@@ -276,7 +271,15 @@ igt_main
 		"With the bound, too (twin: i5-innocent-dies-without-reuse-or-bound)");
 	igt_subtest("i5-innocent-lives-with-bound")
 	{
-		limits_set(BOUND_MB, false);
+		limits_set(BOUND_MB, NO_BOUND, false);
+		igt_assert(innocent_lives());
+	}
+
+	igt_describe(
+		"With the one on all, too (twin: i5-innocent-dies-without-reuse-or-bound)");
+	igt_subtest("i5-innocent-lives-with-bound-on-all")
+	{
+		limits_set(NO_BOUND, 0, false);
 		igt_assert(innocent_lives());
 	}
 }

@@ -22,6 +22,10 @@
  * Description: BOs of random sizes, many at a time: what is held is at most 1.1
  *	times what was alive at once; without reuse (the twin) it is more
  *
+ * SUBTEST: i5-live-bos-with-bound
+ * Description: BOs that are alive count towards the bound on all reserved pages:
+ *	beyond it new ones are counted; without it (the twin) all are reserved
+ *
  * SUBTEST: i5-bound-is-for-all
  * Description: Two VMMs at once stay within the one bound
  *
@@ -74,7 +78,7 @@
 #include "kvm_bo.h"
 #include "vmm.h"
 
-#define PARAMETERS "/sys/module/ttm/parameters/"
+#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
 #define NO_BOUND 1000000
 #define BOUND_MB 8
 #define CHURN 40 /* BOs of 1 MiB, one after another */
@@ -90,7 +94,7 @@ static unsigned int old_bound;
 
 static unsigned int bound_get(void)
 {
-	FILE *file = fopen(PARAMETERS "pfnmap_quarantine_mb", "re");
+	FILE *file = fopen(BOUND_PARAMETER, "re");
 	unsigned int bound;
 
 	igt_require_f(file, "ttm.ko has no mode\n");
@@ -99,19 +103,10 @@ static unsigned int bound_get(void)
 	return bound;
 }
 
-static void parameter_set(const char *path, unsigned int value)
-{
-	FILE *file = fopen(path, "we");
-
-	igt_assert(file);
-	igt_assert(fprintf(file, "%u\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
 static void bound_set(unsigned int bound, bool reuse)
 {
-	parameter_set(PARAMETERS "pfnmap_quarantine_mb", bound);
-	parameter_set(PARAMETERS "pfnmap_reuse", reuse);
+	vttm_parameter_set("pfnmap_quarantine_mb", bound);
+	vttm_parameter_set("pfnmap_reuse", reuse);
 }
 
 /* One BO from create to free, used by the guest; is it reserved? */
@@ -236,6 +231,37 @@ static bool many_within_bound(struct report *report)
 		 (unsigned long)report->quarantined);
 	vttm_wait_quarantine_empty(5);
 	return report->quarantined * 10 <= report->reserved * 11;
+}
+
+#define LIVE_MB 16
+
+/* BOs of 1 MiB, all alive at once; how many are reserved? */
+static void live(struct report *report)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	struct live_bo bos[LIVE_MB];
+
+	for (int i = 0; i < LIVE_MB; i++)
+		many_create(fd, guest, &bos[i], BO_PAGES);
+	for (int i = 0; i < LIVE_MB; i++) {
+		struct drm_vttm_info info;
+
+		vttm_info(fd, bos[i].handle, &info);
+		report->reserved += info.reserved == BO_PAGES;
+	}
+	close(fd);
+	kvm_guest_destroy(guest);
+}
+
+static uint64_t live_reserved(struct report *report, unsigned int all)
+{
+	memset(report, 0, sizeof(*report));
+	vttm_parameter_set("pfnmap_reserved_mb", all);
+	igt_fork(vmm, 1) live(report);
+	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
+	return report->reserved;
 }
 
 /* The VMM of a render server: maps the dma-buf, lets a guest write to it. */
@@ -457,7 +483,7 @@ static void subtests_with_twins(enum vttm_kind kind)
 		"Pages of a BO whose contents are dropped are kept from others");
 	igt_subtest_f("%s-i4-purge-with-a-guest", name)
 	{
-		bound_set(NO_BOUND, true);
+		bound_set(NO_BOUND, false);
 		kvm_bo_run(kind, &test);
 	}
 
@@ -467,7 +493,7 @@ static void subtests_with_twins(enum vttm_kind kind)
 		igt_describe("Nobody waits for the VM whose thread this is");
 		igt_subtest_f("%s-i6-%s-does-not-wait", name, takings[i].name)
 		{
-			bound_set(NO_BOUND, true);
+			bound_set(NO_BOUND, false);
 			kvm_bo_run(kind, &test);
 		}
 	}
@@ -482,7 +508,7 @@ static void subtests_with_twins(enum vttm_kind kind)
 		igt_subtest_f("%s-i8-caching-is-restored-%s", name,
 			      kvm_bo_cachings[i].name)
 		{
-			bound_set(NO_BOUND, true);
+			bound_set(NO_BOUND, false);
 			kvm_bo_run(kind, &test);
 			if (kind == VTTM_MODE)
 				assert_cached();
@@ -559,6 +585,15 @@ igt_main
 		igt_assert(many_within_bound(report));
 	}
 
+	igt_describe("Live BOs count towards the bound on all (twin: within)");
+	igt_subtest("i5-live-bos-with-bound")
+	{
+		bound_set(NO_BOUND, false);
+		igt_assert_eq_u64(live_reserved(report, NO_BOUND), LIVE_MB);
+		igt_assert_eq_u64(live_reserved(report, BOUND_MB), BOUND_MB);
+		vttm_parameter_set("pfnmap_reserved_mb", 0);
+	}
+
 	igt_describe(
 		"Two VMMs, one bound (twin: i5-churn-without-bound-or-reuse)");
 	igt_subtest("i5-bound-is-for-all")
@@ -592,7 +627,7 @@ igt_main
 		"regression: address spaces of children that are gone are not kept");
 	igt_subtest("i3-forks-pin-no-memory")
 	{
-		bound_set(NO_BOUND, true);
+		bound_set(NO_BOUND, false);
 		igt_fork(parent, 1) fork_much();
 		igt_waitchildren();
 	}
@@ -600,5 +635,5 @@ igt_main
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++)
 		subtests_with_twins(kind);
 
-	igt_fixture bound_set(old_bound, true);
+	igt_fixture bound_set(old_bound, false);
 }

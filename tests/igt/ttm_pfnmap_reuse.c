@@ -31,6 +31,14 @@
  * SUBTEST: i5-child-gets-fresh-pages
  * Description: The same for a child that inherits the mapping
  *
+ * SUBTEST: i5-moved-bo-has-no-part
+ * Description: A BO that comes back from VRAM gets none of the pages, whoever had
+ *	it moved; a BO that is made does (the twin)
+ *
+ * SUBTEST: i5-first-touch-is-not-ownership
+ * Description: The pages of a BO that another process touches first go to who
+ *	made it (the twin), not to that process
+ *
  * SUBTEST: i5-all-or-nothing-at-the-bound
  * Description: While there is no room for more reserved pages, a BO that needs
  *	more than is there gets none of it and is counted; one that does not gets
@@ -51,8 +59,6 @@
 #include "kvm_hold.h"
 #include "vmm.h"
 
-#define REUSE_PARAMETER "/sys/module/ttm/parameters/pfnmap_reuse"
-#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
 #define DEFAULT_BOUND 256
 #define BO_SIZE KVM_BO_MIB(1)
 #define BO_PAGES (BO_SIZE / KVM_GUEST_PAGE)
@@ -81,15 +87,6 @@ static const struct kvm_guest_job all_of_it = {
 	.words = KVM_GUEST_WORDS,
 	.seed = SEED,
 };
-
-static void parameter_set(const char *path, unsigned int value)
-{
-	FILE *file = fopen(path, "we");
-
-	igt_require_f(file, "ttm.ko does not reuse pages\n");
-	igt_assert(fprintf(file, "%u\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
 
 static void bo_make(struct client *client, struct bo *bo, size_t size,
 		    uint32_t flags)
@@ -193,9 +190,9 @@ static void reused_at_once(void)
 	struct client client;
 
 	client_init(&client, VTTM_BO_CACHED, false);
-	parameter_set(REUSE_PARAMETER, false);
+	vttm_parameter_set("pfnmap_reuse", false);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED), 0);
-	parameter_set(REUSE_PARAMETER, true);
+	vttm_parameter_set("pfnmap_reuse", true);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
 		      BO_PAGES);
 	client_fini(&client);
@@ -207,14 +204,14 @@ static void all_or_nothing_at_the_bound(void)
 	struct vttm_counters counters;
 
 	client_init(&client, VTTM_BO_CACHED, false);
-	parameter_set(BOUND_PARAMETER, BO_SIZE >> 20);
+	vttm_parameter_set("pfnmap_quarantine_mb", BO_SIZE >> 20);
 	igt_assert_eq(old_pages_of_new(&client, 2 * BO_SIZE, VTTM_BO_CACHED),
 		      0);
 	vttm_counters(client.fd, &counters);
 	igt_assert_eq_u64(counters.pages_quarantined, BO_PAGES);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
 		      BO_PAGES);
-	parameter_set(BOUND_PARAMETER, DEFAULT_BOUND);
+	vttm_parameter_set("pfnmap_quarantine_mb", DEFAULT_BOUND);
 	igt_assert_eq(old_pages_of_new(&client, 2 * BO_SIZE, VTTM_BO_CACHED),
 		      BO_PAGES);
 	client_fini(&client);
@@ -283,6 +280,22 @@ static void not_for_another_client(void)
 
 	client_init(&client, VTTM_BO_CACHED, false);
 	in_child(other_client, &client, NULL);
+	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
+		      BO_PAGES);
+	client_fini(&client);
+}
+
+static void moved_bo_has_no_part(void)
+{
+	struct client client;
+	struct bo bo;
+
+	client_init(&client, VTTM_BO_CACHED, false);
+	bo_make(&client, &bo, BO_SIZE, VTTM_BO_CACHED);
+	vttm_move(client.fd, bo.handle, VTTM_PL_VRAM);
+	vttm_move(client.fd, bo.handle, VTTM_PL_SYSTEM);
+	igt_assert_eq(bo_old_pages(&client, &bo), 0);
+	bo_free(&client, &bo);
 	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
 		      BO_PAGES);
 	client_fini(&client);
@@ -394,6 +407,83 @@ static void server(int sock)
 	close(client.fd);
 }
 
+/* Shared between the two of first_touch(): the frames of the BO. */
+static uint64_t *shared_old;
+
+/* Another client, and the first to touch the BO. */
+static void touches_first(int sock)
+{
+	struct client client = { .fd = vttm_open(VTTM_MODE) };
+	volatile char *map;
+	int dmabuf, none;
+
+	igt_assert(vmm_receive(sock, &dmabuf));
+	map = mmap(NULL, BO_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf,
+		   0);
+	igt_assert(map != MAP_FAILED);
+	map[0] = 0;
+	vttm_munmap((void *)map, BO_SIZE);
+	close(dmabuf);
+	vmm_send(sock, 't', -1);
+	/* Now it is gone. */
+	igt_assert_eq(vmm_receive(sock, &none), 'f');
+	memcpy(client.old, shared_old, sizeof(client.old));
+	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED), 0);
+	vmm_send(sock, 'd', -1);
+	close(client.fd);
+}
+
+static void makes(int sock)
+{
+	struct client client = { .fd = vttm_open(VTTM_MODE) };
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct bo bo;
+	int dmabuf, none, slot;
+
+	bo_make(&client, &bo, BO_SIZE, VTTM_BO_CACHED);
+	dmabuf = vttm_export(client.fd, bo.handle);
+	vmm_send(sock, 'b', dmabuf);
+	close(dmabuf);
+	igt_assert_eq(vmm_receive(sock, &none), 't');
+	slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, BO_SIZE);
+	kvm_guest_run_ok(guest, &all_of_it);
+	kvm_guest_unmap(guest, slot);
+	for (uint32_t i = 0; i < BO_PAGES; i++)
+		client.old[i] = bo_pfn(&client, &bo, i);
+	memcpy(shared_old, client.old, sizeof(client.old));
+	bo_free(&client, &bo);
+	vmm_send(sock, 'f', -1);
+	igt_assert_eq(vmm_receive(sock, &none), 'd');
+	igt_assert_eq(old_pages_of_new(&client, BO_SIZE, VTTM_BO_CACHED),
+		      BO_PAGES);
+	kvm_guest_destroy(guest);
+	close(client.fd);
+}
+
+static void first_touch(void)
+{
+	const size_t size = BO_PAGES * sizeof(*shared_old);
+	int sock[2];
+
+	shared_old = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(shared_old != MAP_FAILED);
+	igt_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock), 0);
+	igt_fork(child, 2)
+	{
+		close(sock[!child]);
+		if (child)
+			touches_first(sock[1]);
+		else
+			makes(sock[0]);
+	}
+	close(sock[0]);
+	close(sock[1]);
+	igt_waitchildren();
+	vttm_wait_quarantine_empty(5);
+	munmap(shared_old, size);
+}
+
 static void two_processes(void (*first)(int sock), bool vm)
 {
 	int sock[2];
@@ -438,7 +528,7 @@ igt_main
 		igt_require_f(vttm_policy_is(fd, "reserved"),
 			      "only reserved pages are kept\n");
 		close(fd);
-		parameter_set(REUSE_PARAMETER, true);
+		vttm_parameter_set("pfnmap_reuse", true);
 	}
 
 	igt_describe(
@@ -468,6 +558,14 @@ igt_main
 	igt_subtest("i5-child-gets-fresh-pages")
 		one_process(child_gets_fresh_pages);
 
+	igt_describe("A BO back from VRAM gets none of them (twin: within)");
+	igt_subtest("i5-moved-bo-has-no-part")
+		one_process(moved_bo_has_no_part);
+
+	igt_describe(
+		"They go to who made the BO, not to the first to touch it (twin: within)");
+	igt_subtest("i5-first-touch-is-not-ownership") first_touch();
+
 	igt_describe(
 		"At the bound a BO gets all from there, or none (twin: within)");
 	igt_subtest("i5-all-or-nothing-at-the-bound")
@@ -480,7 +578,7 @@ igt_main
 
 	igt_fixture
 	{
-		parameter_set(REUSE_PARAMETER, true);
-		parameter_set(BOUND_PARAMETER, DEFAULT_BOUND);
+		vttm_parameter_set("pfnmap_reuse", false);
+		vttm_parameter_set("pfnmap_quarantine_mb", DEFAULT_BOUND);
 	}
 }

@@ -324,6 +324,18 @@ void vttm_counters_total(struct vttm_counters *counters)
 		     "debugfs ttm_pfnmap has no total\n");
 }
 
+void vttm_parameter_set(const char *name, unsigned int value)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/ttm/parameters/%s", name);
+	file = fopen(path, "we");
+	igt_require_f(file, "ttm.ko has no parameter %s\n", name);
+	igt_assert(fprintf(file, "%u\n", value) > 0);
+	igt_assert_eq(fclose(file), 0);
+}
+
 bool __vttm_wait_quarantine_empty(int seconds)
 {
 	struct vttm_counters counters;

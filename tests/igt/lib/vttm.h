@@ -116,6 +116,9 @@ bool vttm_policy_is(int fd, const char *policy);
 /* Everything, asserted. */
 void vttm_counters_total(struct vttm_counters *counters);
 
+/* A parameter of ttm.ko. Skips if it has none of that name. */
+void vttm_parameter_set(const char *name, unsigned int value);
+
 /* Waits until no page is quarantined anywhere; false after @seconds. */
 bool __vttm_wait_quarantine_empty(int seconds);
 /* Asserts it and that no page was ever leaked. */

@@ -90,6 +90,43 @@ p << tt_fini.p;
 @@
 hook("tt_fini")
 
+// ---- ttm_bo.c, ttm_tt.c: whose BO it is.
+
+@bo_create@
+identifier bo, ctx;
+expression placement;
+identifier ret;
+position p;
+@@
+ int ttm_bo_init_reserved(..., struct ttm_buffer_object *bo, ...,
+			  struct ttm_operation_ctx *ctx, ...)
+ {
+ ...
+-ret = ttm_bo_validate@p(bo, placement, ctx);
++ret = ttm_pfnmap_bo_create(bo, placement, ctx);
+ ...
+ }
+
+@script:python@
+p << bo_create.p;
+@@
+hook("bo_create")
+
+@tt_create@
+identifier bo;
+expression tt;
+position p;
+@@
+ bo->ttm = tt;
+ if@p (unlikely(bo->ttm == NULL))
+	return -ENOMEM;
++ttm_pfnmap_tt_created(bo);
+
+@script:python@
+p << tt_create.p;
+@@
+hook("tt_create")
+
 // ---- ttm_pool.c: where pages would change owner.
 
 @pool_free@
@@ -146,7 +183,7 @@ identifier bo;
 position p;
 @@
 -bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED@p
-+(bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED || ttm_pfnmap_keeps(bo->ttm))
++(bo->ttm->page_flags & TTM_TT_FLAG_SWAPPED || ttm_pfnmap_keeps(bo))
 
 @script:python@
 p << victim.p;

@@ -27,7 +27,9 @@ struct seq_file;
 struct task_struct;
 struct ttm_buffer_object;
 struct ttm_device;
+struct ttm_operation_ctx;
 struct ttm_pfnmap_set;
+struct ttm_placement;
 struct ttm_pool;
 struct ttm_tt;
 
@@ -105,12 +107,12 @@ struct ttm_pfnmap_dev {
 
 /**
  * struct ttm_pfnmap_mm - one address space that pages were exposed to, or whose
- * process populated BOs
+ * process made BOs
  * @node: in the mm table
  * @mm: the address space; the table holds exactly one mmgrab() on it, which is
  *	what makes mm_count comparable at all
  * @links: how often sets refer to it
- * @owned: quarantined sets that it populated and may reuse
+ * @owned: quarantined sets of its BOs, which it may reuse
  * @reusable: the number of pages in these
  */
 struct ttm_pfnmap_mm {
@@ -146,7 +148,7 @@ struct ttm_pfnmap_link {
  * @rcu: frees the set
  * @tt: the key; not followed once the set is quarantined
  * @dev: whose counters it is in
- * @owner: who populated it, or NULL if that was no process
+ * @owner: who made the BO, or NULL if that is not known
  * @owned: in @owner's list while its quarantined pages can be reused
  * @policy: what its pages were marked under; NULL while none is marked
  * @marked: this many pages, from the first on, are marked
@@ -206,12 +208,17 @@ bool ttm_pfnmap_names_match(const char *names, const char *driver);
 /* ttm_pfnmap_lifetime.c: exposure, drained, quarantine, reaper. */
 int ttm_pfnmap_lifetime_init(void);
 void ttm_pfnmap_lifetime_fini(void);
+int __ttm_pfnmap_bo_create(struct ttm_buffer_object *bo,
+			   struct ttm_placement *placement,
+			   struct ttm_operation_ctx *ctx);
+void __ttm_pfnmap_tt_created(struct ttm_buffer_object *bo);
+int ttm_pfnmap_set_owner(struct ttm_device *bdev, struct ttm_tt *tt);
 int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt);
 vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt);
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma);
 void __ttm_pfnmap_gutting(struct ttm_buffer_object *bo);
 void __ttm_pfnmap_pressure(struct task_struct *searching);
-bool __ttm_pfnmap_keeps(const struct ttm_tt *tt);
+bool __ttm_pfnmap_keeps(const struct ttm_buffer_object *bo);
 pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt);
 void __ttm_pfnmap_tt_fini(struct ttm_tt *tt);
 struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt);
@@ -219,8 +226,6 @@ struct ttm_pfnmap_link *ttm_pfnmap_link_spare(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_drained(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_past(struct ttm_pfnmap_set *set);
 bool ttm_pfnmap_bound_reached(void);
-void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev, unsigned int order,
-			     int sign);
 void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
 bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
@@ -228,6 +233,7 @@ bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);
 extern spinlock_t ttm_pfnmap_lock;
 
 /* ttm_pfnmap_reuse.c: quarantined chunks for the client they came from. */
+extern bool ttm_pfnmap_reuse_on;
 void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 			pgoff_t *num_pages, struct page ***pages,
 			dma_addr_t **dma_addr);
@@ -268,6 +274,23 @@ static inline void ttm_pfnmap_device_init(struct ttm_device *bdev)
 static inline void ttm_pfnmap_device_fini(struct ttm_device *bdev)
 {
 	__ttm_pfnmap_device_fini(bdev);
+}
+
+/* The first placement of a new BO, in the process that makes it. */
+static inline int ttm_pfnmap_bo_create(struct ttm_buffer_object *bo,
+				       struct ttm_placement *placement,
+				       struct ttm_operation_ctx *ctx)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		return __ttm_pfnmap_bo_create(bo, placement, ctx);
+	return ttm_bo_validate(bo, placement, ctx);
+}
+
+/* A BO got a ttm_tt, not populated yet. */
+static inline void ttm_pfnmap_tt_created(struct ttm_buffer_object *bo)
+{
+	if (static_branch_unlikely(&ttm_pfnmap_used))
+		__ttm_pfnmap_tt_created(bo);
 }
 
 /* Before a ttm_tt gets pages: makes the record that retiring them needs. */
@@ -320,10 +343,10 @@ static inline void ttm_pfnmap_pressure(struct task_struct *searching)
 }
 
 /* In that search: would the pages only go to the quarantine? */
-static inline bool ttm_pfnmap_keeps(const struct ttm_tt *tt)
+static inline bool ttm_pfnmap_keeps(const struct ttm_buffer_object *bo)
 {
 	return static_branch_unlikely(&ttm_pfnmap_used) &&
-	       __ttm_pfnmap_keeps(tt);
+	       __ttm_pfnmap_keeps(bo);
 }
 
 /* Before a BO loses its contents, which stock TTM leaves mapped meanwhile. */

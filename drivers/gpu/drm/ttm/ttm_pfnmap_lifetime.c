@@ -47,8 +47,15 @@ MODULE_PARM_DESC(
 	pfnmap_quarantine_mb,
 	"MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
 
-/* Pages in quarantine under policies that are bounded, of all devices. */
+static unsigned long ttm_pfnmap_reserved_mb;
+module_param_named(pfnmap_reserved_mb, ttm_pfnmap_reserved_mb, ulong, 0644);
+MODULE_PARM_DESC(
+	pfnmap_reserved_mb,
+	"MiB of reserved pages, in BOs or in quarantine, from which on BOs are counted instead (default 0: a quarter of the memory)");
+
+/* Pages under policies that are bounded, of all devices: in quarantine, and all. */
 static atomic_long_t ttm_pfnmap_bounded_pages;
+static atomic_long_t ttm_pfnmap_bounded_marked;
 
 DEFINE_SPINLOCK(ttm_pfnmap_lock);
 static DEFINE_HASHTABLE(ttm_pfnmap_mms, 8);
@@ -229,21 +236,6 @@ static struct ttm_pfnmap_set *ttm_pfnmap_set_new(struct ttm_pfnmap_dev *dev,
 	return set;
 }
 
-/*
- * The client: whoever populates. By address space, since a process that executes
- * another program is somebody else. Kept, lest another one gets its address.
- * Without one nothing is reused.
- */
-static void ttm_pfnmap_set_own(struct ttm_pfnmap_set *set)
-{
-	struct mm_struct *mm = current->mm;
-
-	if (set->owner && set->owner->mm == mm)
-		return;
-	ttm_pfnmap_mm_put_unlocked(set->owner);
-	set->owner = mm ? ttm_pfnmap_mm_get(mm, GFP_KERNEL) : NULL;
-}
-
 static void ttm_pfnmap_set_free(struct ttm_pfnmap_set *set)
 {
 	ttm_pfnmap_mm_put_unlocked(set->owner);
@@ -406,19 +398,16 @@ static int ttm_pfnmap_chunk_order(const struct ttm_tt *tt, pgoff_t i)
 	return order;
 }
 
-/**
- * ttm_pfnmap_count_marked - a chunk was marked or unmarked
- * @dev: whose counters
- * @order: the chunk has 1 << @order pages
- * @sign: 1 or -1
- *
- * Context: Any.
- */
-void ttm_pfnmap_count_marked(struct ttm_pfnmap_dev *dev, unsigned int order,
-			     int sign)
+/* A chunk was marked, or @sign is -1 and it was unmarked. */
+static void ttm_pfnmap_count_marked(const struct ttm_pfnmap_set *set,
+				    unsigned int order, int sign)
 {
-	atomic_long_add(sign, &dev->chunks_marked);
-	atomic_long_add(sign * (1L << order), &dev->pages_marked);
+	const long nr = sign * (1L << order);
+
+	atomic_long_add(sign, &set->dev->chunks_marked);
+	atomic_long_add(nr, &set->dev->pages_marked);
+	if (set->policy->bounded)
+		atomic_long_add(nr, &ttm_pfnmap_bounded_marked);
 }
 
 /* Undo the marks of a set that is drained: of all marked chunks, or of none. */
@@ -432,7 +421,7 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 		order = page_private(pages[i]);
 		if (set->policy->unmark(pages[i], order))
 			break;
-		ttm_pfnmap_count_marked(set->dev, order, -1);
+		ttm_pfnmap_count_marked(set, order, -1);
 	}
 	if (i >= set->marked)
 		return true;
@@ -440,16 +429,22 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 	for (end = i, i = 0; i < end; i += 1UL << order) {
 		order = page_private(pages[i]);
 		set->policy->mark(pages[i], order);
-		ttm_pfnmap_count_marked(set->dev, order, 1);
+		ttm_pfnmap_count_marked(set, order, 1);
 	}
 	return false;
+}
+
+static unsigned long ttm_pfnmap_mb_to_pages(unsigned long mb)
+{
+	return min(mb, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
 }
 
 /**
  * ttm_pfnmap_bound_reached - is there no room for more reserved pages?
  *
  * Reserved pages in quarantine are memory that nobody is charged for, so there
- * is a bound on them all; counted pages go back as soon as KVM drops them.
+ * is a bound on them all; counted pages go back as soon as KVM drops them. There
+ * is one on those in BOs too: TTM does not swap them out when memory is short.
  *
  * Context: Any.
  * Return: true if so.
@@ -457,9 +452,12 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 bool ttm_pfnmap_bound_reached(void)
 {
 	unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb);
+	unsigned long all = READ_ONCE(ttm_pfnmap_reserved_mb);
 
-	bound = min(bound, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
-	return atomic_long_read(&ttm_pfnmap_bounded_pages) >= bound;
+	all = all ? ttm_pfnmap_mb_to_pages(all) : totalram_pages() / 4;
+	return atomic_long_read(&ttm_pfnmap_bounded_pages) >=
+		       ttm_pfnmap_mb_to_pages(bound) ||
+	       atomic_long_read(&ttm_pfnmap_bounded_marked) >= all;
 }
 
 /* The policy for a set that is about to be exposed. */
@@ -503,12 +501,12 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 		return false;
 	}
 
+	set->policy = policy;
 	for (i = set->marked; i < set->tt->num_pages; i += 1UL << order) {
 		order = page_private(pages[i]);
 		policy->mark(pages[i], order);
-		ttm_pfnmap_count_marked(set->dev, order, 1);
+		ttm_pfnmap_count_marked(set, order, 1);
 	}
-	set->policy = policy;
 	set->marked = set->tt->num_pages;
 	set->exposed = true;
 	atomic_long_inc(&set->dev->sets_exposed);
@@ -516,6 +514,31 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 }
 
 /* ---- The hooks --------------------------------------------------------- */
+
+/* The record of @tt, made if there is none; NULL if there is no memory for it. */
+static struct ttm_pfnmap_set *ttm_pfnmap_set_make(struct ttm_pfnmap_dev *dev,
+						  struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_set *set = ttm_pfnmap_set_find(tt);
+
+	if (set)
+		return set;
+	set = ttm_pfnmap_set_new(dev, tt);
+	if (set && rhashtable_insert_fast(&ttm_pfnmap_sets, &set->node,
+					  ttm_pfnmap_sets_params)) {
+		ttm_pfnmap_set_free(set);
+		set = NULL;
+	}
+	return set;
+}
+
+/* Pages of somebody else's are not ours to mark. */
+static bool ttm_pfnmap_tt_marks(const struct ttm_pfnmap_dev *dev,
+				const struct ttm_tt *tt)
+{
+	return ttm_pfnmap_dev_marks(dev) &&
+	       !(tt->page_flags & TTM_TT_FLAG_EXTERNAL);
+}
 
 /**
  * __ttm_pfnmap_prepare - make the record that retiring the pages will need
@@ -528,27 +551,37 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 int __ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 {
 	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bdev);
+
+	if (!ttm_pfnmap_tt_marks(dev, tt))
+		return 0;
+	return ttm_pfnmap_set_make(dev, tt) ? 0 : -ENOMEM;
+}
+
+/**
+ * ttm_pfnmap_set_owner - a ttm_tt is a BO's that the current process makes
+ * @bdev: the device
+ * @tt: not populated yet
+ *
+ * By address space, since a process that executes another program is somebody
+ * else. Kept, lest another one gets its address. Without an owner nothing is
+ * reused.
+ *
+ * Context: May sleep. The caller owns @tt.
+ * Return: 0, also where the mode has nothing to do with @tt, or -ENOMEM.
+ */
+int ttm_pfnmap_set_owner(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bdev);
 	struct ttm_pfnmap_set *set;
 
-	/* Pages of somebody else's are not ours to mark. */
-	if (!ttm_pfnmap_dev_marks(dev) || tt->page_flags & TTM_TT_FLAG_EXTERNAL)
+	if (!current->mm || !ttm_pfnmap_tt_marks(dev, tt))
 		return 0;
-	set = ttm_pfnmap_set_find(tt);
-	if (set) {
-		ttm_pfnmap_set_own(set);
-		return 0;
-	}
-
-	set = ttm_pfnmap_set_new(dev, tt);
+	set = ttm_pfnmap_set_make(dev, tt);
 	if (!set)
 		return -ENOMEM;
-	ttm_pfnmap_set_own(set);
-	if (rhashtable_insert_fast(&ttm_pfnmap_sets, &set->node,
-				   ttm_pfnmap_sets_params)) {
-		ttm_pfnmap_set_free(set);
-		return -ENOMEM;
-	}
-	return 0;
+	if (!set->owner)
+		set->owner = ttm_pfnmap_mm_get(current->mm, GFP_KERNEL);
+	return set->owner ? 0 : -ENOMEM;
 }
 
 /* I7: only mappings that no page reference can be taken through. */
@@ -599,13 +632,14 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 		if (ret)
 			return ret;
 		set = ttm_pfnmap_set_find(tt);
-		if (WARN_ON_ONCE(!set || set->reused))
+		if (!set)
 			return VM_FAULT_SIGBUS;
 	}
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
 	if (!set->exposed && !ttm_pfnmap_set_mark(set)) {
-		if (WARN_ON_ONCE(set->reused))
+		/* Nobody may see these without a record of it. */
+		if (set->reused)
 			return VM_FAULT_SIGBUS;
 		/* As with stock TTM, and not to be marked behind a PTE later. */
 		set->stock = true;
@@ -691,26 +725,30 @@ void __ttm_pfnmap_pressure(struct task_struct *searching)
 
 /**
  * __ttm_pfnmap_keeps - would swapping out a BO free nothing?
- * @tt: the populated ttm_tt of a BO
+ * @bo: a BO with populated pages
  *
- * Context: Any. The BO is reserved.
- * Return: true if memory is being searched for, and the pages of @tt would go to
+ * Context: Any. @bo is reserved, or its device was unplugged.
+ * Return: true if memory is being searched for, and the pages of @bo would go to
  * the quarantine.
  */
-bool __ttm_pfnmap_keeps(const struct ttm_tt *tt)
+bool __ttm_pfnmap_keeps(const struct ttm_buffer_object *bo)
 {
 	const struct ttm_pfnmap_link *link;
 	const struct ttm_pfnmap_set *set;
+	bool keeps = false;
 
-	if (READ_ONCE(ttm_pfnmap_searching) != current)
+	/* One that is on its way out is gone sooner if it is chosen. */
+	if (READ_ONCE(ttm_pfnmap_searching) != current || bo->deleted)
 		return false;
-	set = ttm_pfnmap_set_find(tt);
-	if (!set || !set->marked || !set->policy->bounded)
-		return false;
-	list_for_each_entry(link, &set->links, node)
-		if (!ttm_pfnmap_link_drained(set, link))
-			return true;
-	return false;
+	rcu_read_lock();
+	set = ttm_pfnmap_set_find(bo->ttm);
+	spin_lock(&ttm_pfnmap_lock);
+	if (set && set->policy && set->policy->bounded)
+		list_for_each_entry(link, &set->links, node)
+			keeps |= !ttm_pfnmap_link_drained(set, link);
+	spin_unlock(&ttm_pfnmap_lock);
+	rcu_read_unlock();
+	return keeps;
 }
 
 /**
@@ -781,7 +819,7 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 			list_add(&head->lru, next->lru.prev);
 			continue;
 		}
-		ttm_pfnmap_count_marked(dev, order, -1);
+		ttm_pfnmap_count_marked(set, order, -1);
 		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
@@ -827,8 +865,10 @@ pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 		return 0;
 	set->fresh = false;
 	set->stock = false;
-	if (!set->marked)
+	if (!set->marked) {
+		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
 		return 0;
+	}
 
 	drained = ttm_pfnmap_drop_links(set, ttm_pfnmap_link_drained);
 	if (drained && ttm_pfnmap_set_unmark(set)) {
@@ -870,8 +910,8 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 		return;
 	rhashtable_remove_fast(&ttm_pfnmap_sets, &set->node,
 			       ttm_pfnmap_sets_params);
+	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
 	if (WARN_ONCE(set->marked, "a ttm_tt goes with its pages exposed\n")) {
-		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
 		atomic_long_add(set->marked, &set->dev->pages_leaked);
 		ttm_pfnmap_count_unexposed(set);
 	}

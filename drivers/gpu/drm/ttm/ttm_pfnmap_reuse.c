@@ -3,15 +3,20 @@
  * TTM's PFNMAP mode: quarantined chunks for the client they came from (I5).
  *
  * A virtual machine that frees BOs and makes new ones would otherwise keep every
- * page that it ever saw. A chunk in quarantine stays marked and goes, before any
- * other memory, to the next BO that the same client populates: whoever can still
- * hold its PFN was trusted with that client's BO before. It must not become
- * visible to anybody else, so a BO that is then exposed to another address space
- * gets fresh pages first.
+ * page that it ever saw, up to the bound. Where the administrator allows it, a
+ * chunk in quarantine stays marked and goes, before any other memory, to the next
+ * BO that the same client makes. It must not become visible to anybody else, so
+ * such a BO gets fresh pages before it is exposed to another address space.
  *
- * The client is the address space that populates a BO. What a set reuses comes
- * first in its ttm_tt, and the address spaces that may hold it are its own from
- * then on.
+ * The client is the address space in which a BO is made by its user. BOs of a
+ * driver's own, those that come back from VRAM, and those whose pages were taken
+ * while somebody could hold them have none and have no part in it. What a set
+ * reuses comes first in its ttm_tt, and the address spaces that may hold it are
+ * its own from then on.
+ *
+ * Off by default, since address spaces are coarse: a guest with nested guests may
+ * hold a page of a BO that its VMM made for it, and then reach whatever the VMM
+ * puts into its next one, its own GPU commands for example.
  */
 #define pr_fmt(fmt) "[TTM pfnmap] " fmt
 
@@ -27,11 +32,73 @@
 
 #include "ttm_pfnmap_internal.h"
 
-static bool ttm_pfnmap_reuse_on = true;
+bool ttm_pfnmap_reuse_on;
 module_param_named(pfnmap_reuse, ttm_pfnmap_reuse_on, bool, 0644);
 MODULE_PARM_DESC(
 	pfnmap_reuse,
-	"Give pages in quarantine to new BOs of the client they come from (default Y)");
+	"Give pages in quarantine to new BOs of the process they come from, which must trust its guests (default N)");
+
+/* BOs that are being made; each entry is on the stack of who makes one. */
+struct ttm_pfnmap_making {
+	struct list_head node;
+	const struct ttm_buffer_object *bo;
+};
+
+static LIST_HEAD(ttm_pfnmap_made);
+static DEFINE_SPINLOCK(ttm_pfnmap_made_lock);
+
+/**
+ * __ttm_pfnmap_bo_create - the first placement of a new BO
+ * @bo: the BO, which nobody else can reach yet
+ * @placement: as for ttm_bo_validate()
+ * @ctx: as for ttm_bo_validate()
+ *
+ * A BO gets a ttm_tt at many times and in many processes, that of an evictor
+ * for example. The first one, made here, is of the process that wants the BO.
+ *
+ * Context: May sleep. @bo is reserved.
+ * Return: what ttm_bo_validate() returns.
+ */
+int __ttm_pfnmap_bo_create(struct ttm_buffer_object *bo,
+			   struct ttm_placement *placement,
+			   struct ttm_operation_ctx *ctx)
+{
+	struct ttm_pfnmap_making making = { .bo = bo };
+	int ret;
+
+	/* Drivers put what must be out of reach into BOs of the other types. */
+	if (!ttm_pfnmap_reuse_on || bo->type != ttm_bo_type_device)
+		return ttm_bo_validate(bo, placement, ctx);
+
+	spin_lock(&ttm_pfnmap_made_lock);
+	list_add(&making.node, &ttm_pfnmap_made);
+	spin_unlock(&ttm_pfnmap_made_lock);
+	ret = ttm_bo_validate(bo, placement, ctx);
+	spin_lock(&ttm_pfnmap_made_lock);
+	list_del(&making.node);
+	spin_unlock(&ttm_pfnmap_made_lock);
+	return ret;
+}
+
+/**
+ * __ttm_pfnmap_tt_created - a BO got a ttm_tt
+ * @bo: the BO; its ttm_tt is not populated yet
+ *
+ * Context: May sleep. @bo is reserved.
+ */
+void __ttm_pfnmap_tt_created(struct ttm_buffer_object *bo)
+{
+	const struct ttm_pfnmap_making *making;
+	bool made = false;
+
+	spin_lock(&ttm_pfnmap_made_lock);
+	list_for_each_entry(making, &ttm_pfnmap_made, node)
+		made |= making->bo == bo;
+	spin_unlock(&ttm_pfnmap_made_lock);
+	/* Without memory for it the BO has no part in reuse. */
+	if (made)
+		ttm_pfnmap_set_owner(bo->bdev, bo->ttm);
+}
 
 /*
  * Held while chunks are taken from sets on offer: the sets stay, and so do their
@@ -207,6 +274,9 @@ static void ttm_pfnmap_count_reused(struct ttm_pfnmap_set *set,
 	spin_lock(&ttm_pfnmap_lock);
 	src->owner->reusable -= nr;
 	ttm_pfnmap_count_quarantined(src, -nr);
+	/* The reaper frees what is left of it. */
+	if (!src->kept)
+		list_del_init(&src->owned);
 	spin_unlock(&ttm_pfnmap_lock);
 	atomic_long_add(nr, &set->dev->pages_reused);
 	set->policy = src->policy;
@@ -265,48 +335,59 @@ static bool ttm_pfnmap_suits(const struct ttm_pfnmap_set *src,
 	       src->dma32 == pool->use_dma32;
 }
 
-/*
- * While there is no room for more reserved pages, a BO gets all its pages from
- * the quarantine or none: the others would be reserved too.
- */
-static bool ttm_pfnmap_worthwhile(struct ttm_pfnmap_set *set,
-				  const struct ttm_pool *pool)
+/* The first set on offer that has all pages that are wanted. */
+static struct ttm_pfnmap_set *
+ttm_pfnmap_sufficient(struct ttm_pfnmap_set *set,
+		      const struct ttm_pfnmap_cursor *at)
 {
 	struct ttm_pfnmap_set *src = NULL;
-	pgoff_t pages = 0;
 
-	if (!ttm_pfnmap_bound_reached())
-		return true;
 	while ((src = ttm_pfnmap_offer_next(set->owner, src)))
-		if (ttm_pfnmap_suits(src, set, pool) &&
-		    pages < set->tt->num_pages)
-			pages += src->kept;
-	return pages >= set->tt->num_pages;
+		if (ttm_pfnmap_suits(src, set, at->pool) &&
+		    src->kept >= at->num_pages)
+			break;
+	return src;
 }
 
+/* Chunks as they are first, so that large ones stay large. */
+static void ttm_pfnmap_reuse_any(struct ttm_pfnmap_set *set,
+				 struct ttm_pfnmap_cursor *at)
+{
+	struct ttm_pfnmap_set *src, *next;
+	unsigned int halve;
+
+	for (halve = 0; halve < 2; halve++) {
+		src = ttm_pfnmap_offer_next(set->owner, NULL);
+		for (; src && at->num_pages; src = next) {
+			next = ttm_pfnmap_offer_next(set->owner, src);
+			if (ttm_pfnmap_suits(src, set, at->pool))
+				ttm_pfnmap_reuse_set(set, src, at, halve);
+		}
+	}
+}
+
+/*
+ * While there is no room for more reserved pages, a BO gets all its pages from
+ * one set or none: others would be reserved too.
+ */
 static void ttm_pfnmap_reuse_all(struct ttm_pfnmap_set *set,
 				 struct ttm_pfnmap_cursor *at)
 {
 	struct ttm_pfnmap_set *src;
-	unsigned int halve;
 
 	mutex_lock(&ttm_pfnmap_reuse_lock);
-	if (!ttm_pfnmap_worthwhile(set, at->pool))
-		goto unlock;
-	/* Chunks as they are first, so that large ones stay large. */
-	for (halve = 0; halve < 2; halve++) {
-		src = NULL;
-		while (at->num_pages &&
-		       (src = ttm_pfnmap_offer_next(set->owner, src)))
-			if (ttm_pfnmap_suits(src, set, at->pool))
-				ttm_pfnmap_reuse_set(set, src, at, halve);
+	if (ttm_pfnmap_bound_reached()) {
+		src = ttm_pfnmap_sufficient(set, at);
+		if (src)
+			ttm_pfnmap_reuse_set(set, src, at, true);
+	} else {
+		ttm_pfnmap_reuse_any(set, at);
 	}
-unlock:
 	mutex_unlock(&ttm_pfnmap_reuse_lock);
 }
 
 /**
- * __ttm_pfnmap_reuse - give a ttm_tt what its client has in quarantine
+ * __ttm_pfnmap_reuse - give a ttm_tt what its owner has in quarantine
  * @pool: the pool that is filling it
  * @tt: the ttm_tt, not populated
  * @num_pages: how many pages are wanted; how many are still wanted
@@ -336,8 +417,10 @@ void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 		return;
 
 	ttm_pfnmap_reuse_all(set, &at);
-	for (i = 0; i < set->reused; i++)
+	for (i = 0; i < set->reused; i++) {
 		clear_highpage(tt->pages[i]);
+		cond_resched();
+	}
 	*num_pages = at.num_pages;
 	*pages = at.pages;
 	*dma_addr = at.dma_addr;
@@ -380,7 +463,8 @@ bool ttm_pfnmap_set_admits(const struct ttm_pfnmap_set *set,
  */
 vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo)
 {
-	struct ttm_operation_ctx ctx = { .interruptible = true };
+	/* A signal would end the fault without a PTE, and KVM_RUN with -EFAULT. */
+	struct ttm_operation_ctx ctx = { .interruptible = false };
 	const struct ttm_place place = { .mem_type = TTM_PL_SYSTEM };
 	struct ttm_placement placement = {
 		.num_placement = 1,
@@ -420,7 +504,7 @@ vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo)
 	if (!ret)
 		return 0;
 error:
-	if (ret == -EINTR || ret == -ERESTARTSYS || ret == -EAGAIN)
-		return VM_FAULT_NOPAGE;
+	if (ret == -EBUSY || ret == -EAGAIN)
+		return VM_FAULT_NOPAGE; /* and it is tried again */
 	return ret == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }

@@ -13,8 +13,10 @@ static void populate_as(struct kunit *test, struct test_bo *buf,
 			struct test_mm *client)
 {
 	kthread_use_mm(client->mm);
-	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test,
+			ttm_pfnmap_set_owner(buf->devs->ttm_dev, &buf->tt), 0);
 	kthread_unuse_mm(client->mm);
+	bo_populate(test, buf);
 }
 
 static struct test_bo *bo_new_of(struct kunit *test, struct test_mm *client,
@@ -233,7 +235,7 @@ static void reuse_and_no_more(struct kunit *test)
 
 	quarantined(test, vmm, vmm, 2);
 	kthread_use_mm(vmm->mm);
-	KUNIT_ASSERT_EQ(test, ttm_pfnmap_prepare(bdev, &buf->tt), 0);
+	KUNIT_ASSERT_EQ(test, ttm_pfnmap_set_owner(bdev, &buf->tt), 0);
 	ttm_pfnmap_reuse(&bdev->pool, &buf->tt, &wanted, &pages, &none);
 	kthread_unuse_mm(vmm->mm);
 	KUNIT_EXPECT_EQ(test, wanted, 6);
@@ -376,10 +378,23 @@ static struct kunit_case reuse_cases[] = { KUNIT_CASE(reuse_same_client),
 						   reuse_of_too_many_holders),
 					   {} };
 
+/* Off by default. */
+static int reuse_suite_init(struct kunit_suite *suite)
+{
+	ttm_pfnmap_reuse_on = true;
+	return suite_init(suite);
+}
+
+static void reuse_suite_exit(struct kunit_suite *suite)
+{
+	suite_exit(suite);
+	ttm_pfnmap_reuse_on = false;
+}
+
 static struct kunit_suite reuse_suite = {
 	.name = "ttm_pfnmap_reuse",
-	.suite_init = suite_init,
-	.suite_exit = suite_exit,
+	.suite_init = reuse_suite_init,
+	.suite_exit = reuse_suite_exit,
 	.init = opted_in_init,
 	.exit = device_exit,
 	.test_cases = reuse_cases,
