@@ -159,7 +159,8 @@ static const struct kernel_param_ops ttm_pfnmap_names_ops = {
 	.set = ttm_pfnmap_names_set,
 	.get = param_get_string,
 };
-module_param_cb(pfnmap, &ttm_pfnmap_names_ops, &ttm_pfnmap_names_param, 0444);
+module_param_cb(pfnmap, &ttm_pfnmap_names_ops, .str = &ttm_pfnmap_names_param,
+		0444);
 MODULE_PARM_DESC(
 	pfnmap,
 	"Drivers whose BOs KVM guests shall be able to use, separated by commas, or \"all\" (default: none but those that ask themselves)");
