@@ -115,7 +115,7 @@ stream() {
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
 	"$VM_DIR/overlay.sh" "$1" unneeded
 	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd
-	vm_suite refusals "$1" usual check refusals.sh usual 300
+	vm_suite refusals "$1" usual check refusals.sh usual 600
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
 	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
