@@ -92,7 +92,6 @@ plan_kernel() {
 stream() {
 	local program
 	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
-	pin_kernel "$1"
 	"$VM_DIR/overlay.sh" "$1"
 	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd brd vfio
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
@@ -162,6 +161,9 @@ done
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
 "$VM_DIR/build-igt.sh"
 suite rig all twins "$VM_DIR/twins.sh"
+for kernel; do
+	pin_kernel "$kernel"
+done
 streams=()
 for kernel; do
 	"$0" --stream "$kernel" &
