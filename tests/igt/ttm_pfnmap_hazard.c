@@ -34,9 +34,6 @@
  *
  * SUBTEST: i4-long-lived-holder-vmm-forked
  * Description: The same; the VMM is a child that inherited the BO's PTEs
- *
- * SUBTEST: i4-long-lived-holder-bo-purged
- * Description: The same; the BO stays, mapped, and its contents are dropped
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -49,6 +46,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hazard.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "kvm_hold.h"
@@ -66,72 +64,19 @@
 #define ROUND_SWAPOUTS 40
 #define ROUND_MOVES 4
 #define ROUND_BOS 8
-#define ROUND_SECONDS 300
-#define BYTE_VICTIM 0x5a
-#define BYTE_HOLDER 0xee
-
-enum policy {
-	NAIVE,
-	RESERVED,
-	COUNTED,
-};
 
 /* Of one subtest; shared with its processes. */
 struct report {
 	unsigned long swapouts, moves, bos, passes, retries;
 	unsigned long releases, delayed;
-	unsigned long bad_pages, negative, warnings, lost;
+	struct kernel_log log;
 	/* Long-lived holder: */
 	struct kvm_hold_state mapped, freed, filled, poked;
-	bool reused;	 /* the held page is in a BO of another */
-	int count_after; /* of that BO's page, the holder being gone */
-	unsigned long stranger_bytes;
 };
 
 static unsigned long swapouts_wanted = 150;
-static enum policy policy;
+static enum hazard_policy policy;
 static struct report *report;
-static int log_fd = -1;
-
-/* ---- The kernel's log -------------------------------------------------- */
-
-static void log_start(void)
-{
-	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	igt_assert_f(log_fd >= 0, "/dev/kmsg: %s\n", strerror(errno));
-	igt_assert_eq(lseek(log_fd, 0, SEEK_END), 0);
-}
-
-/* What was printed since it was called last. */
-static void log_read(void)
-{
-	char record[8192];
-	ssize_t len;
-
-	while ((len = read(log_fd, record, sizeof(record) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		record[len > 0 ? len : 0] = '\0';
-		report->lost += len < 0;
-		report->bad_pages += !!strstr(record, "Bad page state in");
-		report->negative += !!strstr(record, "refcount:-");
-		/* kvm_is_zone_device_page(), often inlined */
-		report->warnings += strstr(record, "WARNING: ") &&
-				    strstr(record, "virt/kvm/kvm_main.c:");
-	}
-	igt_assert_f(len < 0 && errno == EAGAIN, "/dev/kmsg: %s\n",
-		     strerror(errno));
-}
-
-/* No word of the kernel that a page is broken. */
-static void assert_log_clean(void)
-{
-	igt_assert_f(
-		!report->bad_pages && !report->negative && !report->warnings &&
-			!report->lost,
-		"the kernel reported %lu bad pages, %lu negative counts, %lu warnings of KVM, and lost %lu lines\n",
-		report->bad_pages, report->negative, report->warnings,
-		report->lost);
-}
 
 /* ---- The modules ------------------------------------------------------- */
 
@@ -202,15 +147,15 @@ static void kvm_warns_of_count(void)
 	};
 
 	kvm_bo_run(VTTM_MODE, &test);
-	log_read();
-	igt_info("%lu warnings\n", report->warnings);
-	if (policy == NAIVE)
+	kernel_log_read(&report->log);
+	igt_info("%lu warnings\n", report->log.kvm_warnings);
+	if (policy == HAZARD_NAIVE)
 		igt_assert_f(
-			report->warnings == 1 && !report->bad_pages,
+			report->log.kvm_warnings == 1 && !report->log.bad_pages,
 			"naive: %lu warnings, not 1 (has another test run since boot?)\n",
-			report->warnings);
+			report->log.kvm_warnings);
 	else
-		assert_log_clean();
+		kernel_log_assert_clean(&report->log);
 }
 
 /* ---- i4: the release race ---------------------------------------------- */
@@ -268,7 +213,7 @@ static void guest_stop(struct race *race, unsigned int ms)
 	slow_release_set(0);
 	igt_assert_eq(pthread_join(race->thread, NULL), 0);
 	slow_release_set(ms);
-	if (policy != NAIVE)
+	if (policy != HAZARD_NAIVE)
 		igt_assert_f(race->result.finished && !race->result.mismatch,
 			     "%s\n", kvm_guest_result_str(&race->result));
 }
@@ -278,7 +223,7 @@ static void verify(struct race *race)
 	const struct kvm_guest_job job = race_job(race, KVM_OP_READ);
 
 	/* What naive has broken may be anybody's, this BO included. */
-	if (policy != NAIVE)
+	if (policy != HAZARD_NAIVE)
 		kvm_host_verify(race->bo->map, &job);
 }
 
@@ -360,7 +305,7 @@ static void race_round(struct kvm_bo *bo, const void *arg)
 	}
 	guest_stop(&race, ms);
 	slow_release_set(0);
-	if (policy != NAIVE) {
+	if (policy != HAZARD_NAIVE) {
 		job = race_job(&race, KVM_OP_WRITE);
 		kvm_guest_run_ok(race.guest, &job);
 		verify(&race);
@@ -385,53 +330,42 @@ static void release_race(unsigned int ms)
 	do {
 		before = report->swapouts;
 		kvm_bo_run(VTTM_MODE, &test);
-		log_read();
+		kernel_log_read(&report->log);
 	} while (report->swapouts < swapouts_wanted &&
-		 (policy != NAIVE || report->swapouts > before));
+		 (policy != HAZARD_NAIVE || report->swapouts > before));
 	report->releases += slow_release_get(SLOW_RELEASE "hits");
 	report->delayed += slow_release_get(SLOW_RELEASE "delayed");
 	igt_info(
 		"%lu swapouts, %lu moves, %lu new BOs, %lu passes of the guest, %lu releases by KVM, %lu of them delayed by %u ms, %lu spurious -EFAULT, %lu bad pages (%lu with a negative count)\n",
 		report->swapouts, report->moves, report->bos, report->passes,
 		report->releases, report->delayed, ms, report->retries,
-		report->bad_pages, report->negative);
+		report->log.bad_pages, report->log.negative);
 	igt_assert_f(report->releases > report->swapouts &&
 			     (!ms || report->delayed > report->swapouts / 4),
 		     "the probe did not see KVM's releases\n");
-	if (policy != NAIVE) {
-		assert_log_clean();
+	if (policy != HAZARD_NAIVE) {
+		kernel_log_assert_clean(&report->log);
 		return;
 	}
 	if (ms >= 20)
-		igt_assert_f(report->negative,
+		igt_assert_f(report->log.negative,
 			     "naive survived, so this test proves nothing\n");
 }
 
 /* ---- i4: the long-lived holder ----------------------------------------- */
 
-static void signal_byte(int fd)
+static void free_bo(struct kvm_bo *bo)
 {
-	igt_assert_eq(write(fd, "", 1), 1);
-}
-
-/* False if the other side has ended. */
-static bool wait_byte(int fd)
-{
-	char byte;
-	ssize_t len;
-
-	do {
-		len = read(fd, &byte, 1);
-	} while (len < 0 && errno == EINTR);
-	igt_assert_lte(0, len);
-	return len;
+	vttm_munmap(bo->map, bo->size);
+	bo->map = NULL;
+	vttm_close_bo(bo->fd, bo->handle);
+	bo->handle = 0;
 }
 
 enum holder_kind {
 	HOLDER_STAYS,
 	HOLDER_EXITS,  /* as soon as the BO is freed, the holder does not */
 	HOLDER_FORKED, /* a child, which has the BO by fork alone */
-	HOLDER_PURGED, /* the BO stays, mapped, and loses its contents */
 };
 
 /* Returns in the child; its parent ends here, without a mapping of the BO. */
@@ -480,10 +414,7 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	hold_state(hold, &report->mapped);
 	vttm_page(bo.fd, bo.handle, HELD_PAGE, &page);
 	igt_assert_eq_u64(report->mapped.pfn, page.pfn);
-	if (kind == HOLDER_PURGED)
-		vttm_purge(bo.fd, bo.handle);
-	else
-		kvm_bo_free(&bo);
+	free_bo(&bo);
 	signal_byte(ready);
 	if (kind == HOLDER_EXITS)
 		return;
@@ -492,147 +423,14 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	kvm_bo_fini(&bo);
 }
 
-static unsigned long mem_total_mib(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long kib;
-
-	igt_assert(file);
-	igt_assert_eq(fscanf(file, "MemTotal: %lu", &kib), 1);
-	fclose(file);
-	return kib >> 10;
-}
-
-/* Strangers: BOs of the stock device, and pipes, whose pages nobody moves. */
-struct victims {
-	int fd;
-	unsigned long bos, max_bos, pipes, max_pipes;
-	uint32_t *handles;
-	char **maps;
-	int (*pipe_fds)[2];
-	unsigned long hit_bo, hit_page;
-};
-
-static void victims_init(struct victims *v)
-{
-	const unsigned long total = mem_total_mib();
-
-	memset(v, 0, sizeof(*v));
-	v->fd = __vttm_open(VTTM_STOCK);
-	igt_assert_fd(v->fd);
-	/* TTM swaps out above half of the memory. */
-	v->max_bos = total * 3 / 8;
-	v->max_pipes = total / 8;
-	v->handles = calloc(v->max_bos, sizeof(*v->handles));
-	v->maps = calloc(v->max_bos, sizeof(*v->maps));
-	v->pipe_fds = calloc(v->max_pipes, sizeof(*v->pipe_fds));
-	igt_assert(v->handles && v->maps && v->pipe_fds);
-}
-
-static bool bo_has_pfn(struct victims *v, unsigned long bo, uint64_t pfn)
-{
-	struct drm_vttm_page page;
-
-	for (unsigned long i = 0; i < PAGES; i++) {
-		vttm_page(v->fd, v->handles[bo], i, &page);
-		if (page.pfn != pfn)
-			continue;
-		v->hit_bo = bo;
-		v->hit_page = i;
-		return true;
-	}
-	return false;
-}
-
-/* Until one of them has the page, or the memory is well filled. */
-static bool fill_with_bos(struct victims *v, uint64_t pfn)
-{
-	while (v->bos < v->max_bos) {
-		const unsigned long bo = v->bos++;
-
-		v->handles[bo] = vttm_create(v->fd, SIZE, VTTM_BO_CACHED);
-		v->maps[bo] = vttm_mmap(v->fd, v->handles[bo], SIZE);
-		memset(v->maps[bo], BYTE_VICTIM, SIZE);
-		if (bo_has_pfn(v, bo, pfn))
-			return true;
-	}
-	return false;
-}
-
-static void fill_with_pipes(struct victims *v)
-{
-	char *buf = malloc(SIZE);
-
-	igt_assert(buf);
-	memset(buf, BYTE_VICTIM, SIZE);
-	while (v->pipes < v->max_pipes) {
-		int *fds = v->pipe_fds[v->pipes];
-
-		igt_assert_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-		igt_assert_eq(fcntl(fds[1], F_SETPIPE_SZ, SIZE), SIZE);
-		igt_assert_eq(write(fds[1], buf, SIZE), SIZE);
-		v->pipes++;
-	}
-	free(buf);
-}
-
-static unsigned long changed_bytes(const char *buf)
-{
-	unsigned long changed = 0;
-
-	/* The same byte all over is equal to itself, shifted by one. */
-	if (*buf == BYTE_VICTIM && !memcmp(buf, buf + 1, SIZE - 1))
-		return 0;
-	for (size_t i = 0; i < SIZE; i++)
-		changed += buf[i] != BYTE_VICTIM;
-	return changed;
-}
-
-static unsigned long victims_changed(const struct victims *v)
-{
-	char *buf = malloc(SIZE);
-	unsigned long changed = 0;
-
-	igt_assert(buf);
-	for (unsigned long i = 0; i < v->bos; i++)
-		changed += changed_bytes(v->maps[i]);
-	for (unsigned long i = 0; i < v->pipes; i++) {
-		igt_assert_eq(read(v->pipe_fds[i][0], buf, SIZE), SIZE);
-		changed += changed_bytes(buf);
-	}
-	free(buf);
-	return changed;
-}
-
-static void victims_main(uint64_t pfn, int ready, int check)
-{
-	struct drm_vttm_page page;
-	struct victims v;
-
-	victims_init(&v);
-	report->reused = fill_with_bos(&v, pfn);
-	if (!report->reused)
-		fill_with_pipes(&v);
-	igt_info("%lu MiB in BOs and %lu MiB in pipes of another process\n",
-		 v.bos, v.pipes);
-	signal_byte(ready);
-	wait_byte(check);
-	report->stranger_bytes = victims_changed(&v);
-	if (report->reused) {
-		vttm_page(v.fd, v.handles[v.hit_bo], v.hit_page, &page);
-		report->count_after = page.count;
-	}
-	/* The process's end gives all back. */
-}
-
 static bool is_state(const struct kvm_hold_state *state)
 {
-	return policy == RESERVED ?
+	return policy == HAZARD_RESERVED ?
 		       state->flags & KVM_HOLD_RESERVED && state->count == 1 :
 		       !(state->flags & KVM_HOLD_RESERVED) && state->count == 2;
 }
 
-static void assert_holder_safe(void)
+static void assert_holder_safe(const struct strangers_report *strangers)
 {
 	const uint64_t pfn = report->mapped.pfn;
 	struct timespec start = {};
@@ -641,50 +439,48 @@ static void assert_holder_safe(void)
 			     is_state(&report->filled) &&
 			     is_state(&report->poked),
 		     "the held page changed its state\n");
-	igt_assert(!report->reused);
-	igt_assert_eq_u64(report->stranger_bytes, 0);
+	igt_assert(!strangers->has_page);
+	igt_assert_eq_u64(strangers->bytes, 0);
 	/* Given back once, after its holder. */
 	igt_nsec_elapsed(&start);
 	while (!page_is_free(pfn) && igt_nsec_elapsed(&start) < 2000000000ull)
 		usleep(10000);
 	igt_assert(page_is_free(pfn));
 	igt_assert(!page_is_reserved(pfn));
-	assert_log_clean();
+	kernel_log_assert_clean(&report->log);
 }
 
-static void assert_holder_unsafe(void)
+static void assert_holder_unsafe(const struct strangers_report *strangers)
 {
-	igt_assert_f(report->stranger_bytes ||
-			     (report->reused && report->count_after < 0) ||
-			     report->negative,
+	igt_assert_f(strangers->bytes ||
+			     (strangers->has_page && strangers->count < 0) ||
+			     report->log.negative,
 		     "naive survived, so this test proves nothing\n");
 }
 
-static void make_pipe(int fds[2])
-{
-	igt_assert_eq(pipe2(fds, O_CLOEXEC), 0);
-}
-
-static void poke_between(int hold, int ready, int check)
+static struct strangers_report poke_between(int hold, int quit)
 {
 	struct vttm_counters counters;
+	struct strangers strangers;
 
 	hold_state(hold, &report->freed);
 	vttm_counters_total(&counters);
-	if (policy != NAIVE)
+	if (policy != HAZARD_NAIVE)
 		igt_assert_eq_u64(counters.pages_quarantined, PAGES);
-	igt_assert(wait_byte(ready));
+	strangers_start(&strangers, report->mapped.pfn);
 	hold_state(hold, &report->filled);
-	igt_assert_eq(hold_ioctl(hold, KVM_HOLD_POKE, BYTE_HOLDER), 0);
+	igt_assert_eq(hold_ioctl(hold, KVM_HOLD_POKE, BYTE_INTRUDER), 0);
 	hold_state(hold, &report->poked);
 	igt_assert_eq(hold_ioctl(hold, KVM_HOLD_UNMAP, true), 0);
-	signal_byte(check);
+	signal_byte(quit);
+	return strangers_end(&strangers);
 }
 
 static void long_lived_holder(enum holder_kind kind)
 {
 	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
-	int ready[2], quit[2], filled[2], check[2];
+	struct strangers_report result;
+	int ready[2], quit[2];
 
 	igt_assert_fd(hold);
 	make_pipe(ready);
@@ -692,6 +488,7 @@ static void long_lived_holder(enum holder_kind kind)
 	igt_fork(vmm, 1)
 	{
 		close(ready[0]);
+		close(quit[1]);
 		holder_vmm(kind, hold, ready[1], quit[0]);
 	}
 	close(ready[1]);
@@ -700,65 +497,30 @@ static void long_lived_holder(enum holder_kind kind)
 	if (kind == HOLDER_EXITS)
 		igt_assert(!wait_byte(ready[0]));
 
-	make_pipe(filled);
-	make_pipe(check);
-	igt_fork(victims, 1)
-	{
-		close(filled[0]);
-		victims_main(report->mapped.pfn, filled[1], check[0]);
-	}
-	close(filled[1]);
-	poke_between(hold, filled[0], check[1]);
-	if (kind != HOLDER_EXITS)
-		signal_byte(quit[1]);
-	igt_waitchildren_timeout(ROUND_SECONDS, "VMM or victims do not end");
+	result = poke_between(hold, quit[1]);
 	close(hold);
 	close(quit[0]);
 	close(quit[1]);
 	close(ready[0]);
-	close(filled[0]);
-	close(check[0]);
-	close(check[1]);
 	kvm_bo_assert_nothing_left(VTTM_MODE);
-	log_read();
+	kernel_log_read(&report->log);
 
 	igt_info(
 		"held page: mapped: %s; BO freed: %s; memory filled: %s; written to: %s\n",
 		state_str(&report->mapped), state_str(&report->freed),
 		state_str(&report->filled), state_str(&report->poked));
-	igt_info(
-		"in another's BO: %s; count there after the unmap: %d; %lu bytes of others changed; %lu bad pages\n",
-		report->reused ? "yes" : "no", report->count_after,
-		report->stranger_bytes, report->bad_pages);
-	if (policy == NAIVE)
-		assert_holder_unsafe();
+	if (policy == HAZARD_NAIVE)
+		assert_holder_unsafe(&result);
 	else
-		assert_holder_safe();
+		assert_holder_safe(&result);
 }
 
 /* ------------------------------------------------------------------------ */
 
-static enum policy policy_get(void)
-{
-	struct vttm_counters counters;
-	int fd = vttm_open(VTTM_MODE);
-
-	vttm_counters(fd, &counters);
-	close(fd);
-	if (!strcmp(counters.policy, "naive"))
-		return NAIVE;
-	igt_require_f(!strcmp(counters.policy, "reserved") ||
-			      !strcmp(counters.policy, "counted"),
-		      "policy %s has no hazards\n", counters.policy);
-	return strcmp(counters.policy, "reserved") ? COUNTED : RESERVED;
-}
-
 static void start(void)
 {
 	memset(report, 0, sizeof(*report));
-	if (log_fd >= 0)
-		close(log_fd);
-	log_start();
+	kernel_log_start();
 }
 
 static int option(int opt, int index, void *data)
@@ -798,7 +560,6 @@ static void subtests(void)
 		[HOLDER_STAYS] = "",
 		[HOLDER_EXITS] = "-vmm-exits",
 		[HOLDER_FORKED] = "-vmm-forked",
-		[HOLDER_PURGED] = "-bo-purged",
 	};
 
 	igt_fixture
@@ -809,15 +570,14 @@ static void subtests(void)
 			      "slow_release.ko is not loaded\n");
 		igt_require_f(!access("/dev/kvm_hold", R_OK | W_OK),
 			      "kvm_hold.ko is not loaded\n");
-		policy = policy_get();
+		policy = hazard_policy();
 		report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		igt_assert(report != MAP_FAILED);
 		igt_install_exit_handler(slow_release_off);
 	}
 
-	igt_describe(
-		"KVM looks at every reserved page's count (twin: policy naive).");
+	igt_describe("KVM looks at the count of every reserved page.");
 	igt_subtest("i2-kvm-warns-of-count")
 	{
 		start();
@@ -825,8 +585,7 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		igt_describe(
-			"KVM gives back what TTM has freed (twin: policy naive).");
+		igt_describe("KVM gives pages back that TTM has freed.");
 		igt_subtest_f("i4-release-race-%s", delays[i].name)
 		{
 			start();
@@ -835,8 +594,7 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		igt_describe(
-			"kvm_vcpu_map() of a freed BO's page (twin: policy naive).");
+		igt_describe("kvm_vcpu_map() of a page of a BO that is freed.");
 		igt_subtest_f("i4-long-lived-holder%s", holders[i])
 		{
 			start();

@@ -270,6 +270,9 @@ vfio() {
 	check vfio-later-is-refused not modprobe vfio
 	check vfio-later-says-why told "vfio is not loaded: it would map BO pages"
 	check vfio-later-is-not-there not loaded vfio
+	check vfio-pci-later-is-refused not modprobe vfio-pci
+	check vfio-type1-later-is-refused not modprobe vfio_iommu_type1
+	check vfio-later-no-part-is-there not loaded vfio_pci_core
 	check vfio-later-walk walks ok
 	modprobe -r vttm
 	check vfio-after-the-last-device-loads modprobe vfio
