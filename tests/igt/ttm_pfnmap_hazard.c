@@ -25,15 +25,31 @@
  * @2ms:	each release is delayed by 2 ms
  * @20ms:	by 20 ms
  *
- * SUBTEST: i4-long-lived-holder
+ * SUBTEST: i4-long-lived-holder-%s
  * Description: Nested virtualisation's kvm_vcpu_map() of a page of a BO that is
- *	freed, and a write through it. Naive: the page is another's by then
+ *	given up, and a write through it. Naive: the page is another's by then.
+ *	The holder is a file of another process, which outlives the VMM
  *
- * SUBTEST: i4-long-lived-holder-vmm-exits
- * Description: The same, held by a file of another process after the VMM ended
+ * arg[1]:
+ * @free:		the BO is freed
+ * @swapout:		it is swapped out
+ * @move:		it is moved to VRAM
+ * @unplug:		the device is pulled
+ * @vmm-exits:		the BO is freed and the VMM ends
+ * @vmm-killed:		the VMM is killed, then the BO is freed
+ * @vmm-execs:		the VMM becomes another program; it keeps its vCPU
+ * @vmm-forked:		the VMM is a child that inherited the BO's PTEs
+ * @vmm-forks:		the VMM has a child that inherits the BO's PTEs
+ * @cgroup-removed:	the VMM ends and its memory cgroup is removed
  *
- * SUBTEST: i4-long-lived-holder-vmm-forked
- * Description: The same; the VMM is a child that inherited the BO's PTEs
+ * SUBTEST: i4-cve-2021-22543-read-only
+ * Description: GHSA-7wq5-phmq-m584, first half: a guest writes to a mapping that
+ *	its VMM may only read. KVM refuses, whether the PTE is there or not
+ *
+ * SUBTEST: i4-cve-2021-22543-freed-in-use
+ * Description: Second half: KVM takes and drops a page again and again while the
+ *	VMM and the guest have it, and last when TTM has just freed it. Naive: a
+ *	count of -1
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -43,6 +59,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -362,14 +379,33 @@ static void free_bo(struct kvm_bo *bo)
 	bo->handle = 0;
 }
 
+/* What becomes of the BO and its VMM while the holder stays. */
 enum holder_kind {
-	HOLDER_STAYS,
-	HOLDER_EXITS,  /* as soon as the BO is freed, the holder does not */
-	HOLDER_FORKED, /* a child, which has the BO by fork alone */
+	HOLDER_FREE,
+	HOLDER_SWAPOUT,
+	HOLDER_MOVE,
+	HOLDER_UNPLUG,
+	HOLDER_EXITS,
+	HOLDER_KILLED,
+	HOLDER_EXECS,
+	HOLDER_FORKED,
+	HOLDER_FORKS,
+	HOLDER_CGROUP,
 };
 
-/* Returns in the child; its parent ends here, without a mapping of the BO. */
-static void become_child(struct kvm_bo *bo)
+/* The VMM has ended before the memory is looked at. */
+static bool vmm_is_gone(enum holder_kind kind)
+{
+	return kind == HOLDER_EXITS || kind == HOLDER_EXECS ||
+	       kind == HOLDER_CGROUP;
+}
+
+/*
+ * Returns in the child, which has the BO by fork alone. The parent gives its
+ * mapping up, waits for the end of the child, and frees the BO if that was
+ * killed before it could.
+ */
+static void become_child(struct kvm_bo *bo, int ready)
 {
 	int status;
 	pid_t pid;
@@ -382,12 +418,77 @@ static void become_child(struct kvm_bo *bo)
 		return;
 	}
 	vttm_munmap(bo->map, bo->size);
+	bo->map = NULL;
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
-	igt_assert_eq(status, 0);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		kvm_bo_fini(bo);
+		signal_byte(ready);
+	} else {
+		igt_assert_eq(status, 0);
+	}
 	exit(0);
 }
 
-/* A guest writes a BO, @hold holds a page of it, and the BO is freed. */
+static void fork_bystander(void)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid)
+		_exit(0);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+}
+
+/* Its end is that of its standard input; its vCPU goes along. */
+static void become_other_program(const struct kvm_guest *guest, int quit)
+{
+	igt_assert_eq(fcntl(guest->vcpu_fd, F_SETFD, 0), 0);
+	igt_assert_eq(dup2(quit, STDIN_FILENO), STDIN_FILENO);
+	fflush(stdout);
+	dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+	execlp("cat", "cat", NULL);
+	igt_assert_f(false, "exec: %s\n", strerror(errno));
+}
+
+static void pull_device(struct kvm_bo *bo)
+{
+	igt_assert_eq(vttm_ctl(bo->fd, VTTM_CTL_UNPLUG), 0);
+	vttm_munmap(bo->map, bo->size);
+	/* Ioctls fail now; the file's end frees the BO. */
+	close(bo->fd);
+	*bo = (struct kvm_bo){ .fd = -1 };
+}
+
+/* The BO's pages are no more the BO's. */
+static void give_up_pages(enum holder_kind kind, struct kvm_bo *bo)
+{
+	switch (kind) {
+	case HOLDER_SWAPOUT:
+		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), PAGES);
+		break;
+	case HOLDER_MOVE:
+		vttm_move(bo->fd, bo->handle, VTTM_PL_VRAM);
+		break;
+	case HOLDER_UNPLUG:
+		pull_device(bo);
+		break;
+	case HOLDER_KILLED:
+		kill(getpid(), SIGKILL);
+		break;
+	case HOLDER_FORKS:
+		fork_bystander();
+		free_bo(bo);
+		break;
+	default:
+		free_bo(bo);
+	}
+}
+
+/* A guest writes a BO, @hold holds a page of it, and the BO gives it up. */
 static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 {
 	struct kvm_hold_map map = {
@@ -402,8 +503,8 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	kvm_bo_init(&bo, VTTM_MODE, SIZE, VTTM_BO_CACHED);
 	job = kvm_bo_job(&bo, KVM_OP_WRITE, SEED);
 	kvm_host_write(bo.map, &job);
-	if (kind == HOLDER_FORKED)
-		become_child(&bo);
+	if (kind == HOLDER_FORKED || kind == HOLDER_KILLED)
+		become_child(&bo, ready);
 	guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, bo.size);
 	kvm_guest_run_ok(guest, &job);
@@ -414,9 +515,11 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	hold_state(hold, &report->mapped);
 	vttm_page(bo.fd, bo.handle, HELD_PAGE, &page);
 	igt_assert_eq_u64(report->mapped.pfn, page.pfn);
-	free_bo(&bo);
+	give_up_pages(kind, &bo);
 	signal_byte(ready);
-	if (kind == HOLDER_EXITS)
+	if (kind == HOLDER_EXECS)
+		become_other_program(guest, quit);
+	if (vmm_is_gone(kind))
 		return;
 	wait_byte(quit);
 	kvm_guest_destroy(guest);
@@ -473,35 +576,86 @@ static struct strangers_report poke_between(int hold, int quit)
 	hold_state(hold, &report->poked);
 	igt_assert_eq(hold_ioctl(hold, KVM_HOLD_UNMAP, true), 0);
 	signal_byte(quit);
+	close(quit);
 	return strangers_end(&strangers);
+}
+
+static void mode_device(char *name, size_t size)
+{
+	int fd = vttm_open(VTTM_MODE);
+
+	snprintf(name, size, "%s", vttm_dev_name(fd));
+	close(fd);
+}
+
+#define CGROUP "/sys/fs/cgroup/ttm-pfnmap-hazard"
+
+static void cgroup_make(void)
+{
+	igt_assert_f(!mkdir(CGROUP, 0755), "%s: %s\n", CGROUP, strerror(errno));
+	/* It has memory to account for, or the test is about nothing. */
+	igt_assert_f(!access(CGROUP "/memory.current", R_OK),
+		     "no memory controller\n");
+}
+
+static void cgroup_enter(void)
+{
+	FILE *file = fopen(CGROUP "/cgroup.procs", "we");
+
+	igt_assert(file);
+	igt_assert(fputs("0\n", file) >= 0);
+	igt_assert_eq(fclose(file), 0);
+}
+
+/* Who was in it may be on its way out still. */
+static void cgroup_remove(void)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	while (rmdir(CGROUP)) {
+		igt_assert_f(errno == EBUSY &&
+				     igt_nsec_elapsed(&start) < 10000000000ull,
+			     "%s: %s\n", CGROUP, strerror(errno));
+		usleep(10000);
+	}
 }
 
 static void long_lived_holder(enum holder_kind kind)
 {
 	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
 	struct strangers_report result;
+	char device[64];
 	int ready[2], quit[2];
 
 	igt_assert_fd(hold);
+	mode_device(device, sizeof(device));
+	if (kind == HOLDER_CGROUP)
+		cgroup_make();
 	make_pipe(ready);
 	make_pipe(quit);
 	igt_fork(vmm, 1)
 	{
 		close(ready[0]);
 		close(quit[1]);
+		if (kind == HOLDER_CGROUP)
+			cgroup_enter();
 		holder_vmm(kind, hold, ready[1], quit[0]);
 	}
 	close(ready[1]);
 	igt_assert_f(wait_byte(ready[0]), "the VMM failed, see above\n");
 	/* Its descriptors are closed after its memory is gone. */
-	if (kind == HOLDER_EXITS)
+	if (vmm_is_gone(kind))
 		igt_assert(!wait_byte(ready[0]));
+	if (kind == HOLDER_CGROUP)
+		cgroup_remove();
 
 	result = poke_between(hold, quit[1]);
 	close(hold);
 	close(quit[0]);
-	close(quit[1]);
 	close(ready[0]);
+	if (kind == HOLDER_UNPLUG)
+		vttm_replug(device);
 	kvm_bo_assert_nothing_left(VTTM_MODE);
 	kernel_log_read(&report->log);
 
@@ -513,6 +667,183 @@ static void long_lived_holder(enum holder_kind kind)
 		assert_holder_unsafe(&result);
 	else
 		assert_holder_safe(&result);
+}
+
+/* ---- i4: CVE-2021-22543 ------------------------------------------------ */
+
+/*
+ * GHSA-7wq5-phmq-m584 says of KVM before 5.13 that it mapped PFNMAP memory past
+ * read-only permissions, and that pages could be freed while the VMM and the
+ * guest still had them. The mode makes KVM map such memory again.
+ */
+
+/* The guest tries to write all of @map; all stays as it was. */
+static void refused_write(struct kvm_guest *guest, struct kvm_bo *bo,
+			  uint64_t gpa, void *map)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, ~SEED);
+	struct kvm_guest_result result;
+
+	job.gpa = gpa;
+	kvm_guest_run(guest, &job, &result);
+	igt_assert_f(!result.finished && !result.done,
+		     "the guest wrote to a read-only mapping: %s\n",
+		     kvm_guest_result_str(&result));
+	job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	kvm_host_verify(map, &job);
+}
+
+static void read_only(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	int slot;
+	void *map;
+
+	(void)arg;
+	kvm_host_write(bo->map, &job);
+	map = __vttm_mmap(bo->fd, bo->handle, 0, bo->size, PROT_READ,
+			  MAP_SHARED);
+	igt_assert(map != MAP_FAILED);
+
+	/* Without PTEs; with them; with KVM's own for reading. */
+	slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, bo->size);
+	refused_write(guest, bo, KVM_GUEST_GPA, bo->map);
+	kvm_host_verify(map, &job);
+	refused_write(guest, bo, KVM_GUEST_GPA, bo->map);
+	job.op = KVM_OP_READ;
+	kvm_guest_run_ok(guest, &job);
+	refused_write(guest, bo, KVM_GUEST_GPA, bo->map);
+
+	/* The same write is refused for no other reason. */
+	kvm_guest_unmap(guest, slot);
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	job = kvm_bo_job(bo, KVM_OP_WRITE, ~SEED);
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+	vttm_munmap(map, bo->size);
+	kvm_guest_destroy(guest);
+}
+
+static void cve_read_only(void)
+{
+	static const struct kvm_bo_test test = {
+		.fn = read_only,
+		.size = SIZE,
+		.flags = VTTM_BO_CACHED,
+	};
+
+	kvm_bo_run(VTTM_MODE, &test);
+	kernel_log_read(&report->log);
+	if (policy != HAZARD_NAIVE)
+		kernel_log_assert_clean(&report->log);
+}
+
+#define TAKES 32
+#define FREES 3
+#define NAIVE_FREES 20
+#define RELEASE_MS 50
+
+/* KVM takes every page and lets go, over and over; nobody frees one. */
+static void take_and_drop(struct kvm_bo *bo, struct kvm_guest *guest)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	struct drm_vttm_page page;
+
+	kvm_host_write(bo->map, &job);
+	vttm_page(bo->fd, bo->handle, HELD_PAGE, &page);
+	for (int i = 0; i < TAKES; i++) {
+		int slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo->map,
+					 bo->size);
+
+		job.seed++;
+		kvm_guest_run_ok(guest, &job);
+		kvm_guest_unmap(guest, slot);
+		igt_assert(!page_is_free(page.pfn));
+	}
+	kvm_host_verify(bo->map, &job);
+	if (policy != HAZARD_NAIVE)
+		kvm_bo_check_counts(bo);
+}
+
+static void *touch_thread(void *arg)
+{
+	struct race *race = arg;
+	struct kvm_guest_job job = race_job(race, KVM_OP_WRITE);
+
+	job.pages = 1;
+	job.gpa += HELD_PAGE * KVM_GUEST_PAGE;
+	kvm_guest_run(race->guest, &job, &race->result);
+	return NULL;
+}
+
+/* The count of a page that is freed while KVM is about to drop it. */
+static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
+{
+	struct race race = { .bo = bo, .guest = guest, .seed = SEED };
+	const unsigned long delayed = slow_release_get(SLOW_RELEASE "delayed");
+	struct drm_vttm_pfn pfn = {};
+	struct drm_vttm_page page;
+	int slot, fd = __vttm_open(VTTM_STOCK);
+
+	memset(bo->map, BYTE_STRANGER, bo->size);
+	vttm_page(bo->fd, bo->handle, HELD_PAGE, &page);
+	slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	slow_release_set(RELEASE_MS);
+	igt_assert_eq(pthread_create(&race.thread, NULL, touch_thread, &race),
+		      0);
+	while (slow_release_get(SLOW_RELEASE "delayed") == delayed)
+		usleep(100);
+	free_bo(bo);
+	igt_assert_eq(pthread_join(race.thread, NULL), 0);
+	slow_release_set(0);
+	kvm_guest_unmap(guest, slot);
+
+	pfn.pfn = page.pfn;
+	igt_assert_eq(vttm_ioctl(fd, DRM_IOCTL_VTTM_PFN, &pfn), 0);
+	close(fd);
+	return pfn.count;
+}
+
+static void freed_in_use(struct kvm_bo *bo, const void *arg)
+{
+	const int frees = policy == HAZARD_NAIVE ? NAIVE_FREES : FREES;
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int count = 0;
+
+	(void)arg;
+	take_and_drop(bo, guest);
+	for (int i = 0; i < frees && count >= 0; i++) {
+		if (i) {
+			bo->handle = vttm_create(bo->fd, bo->size,
+						 VTTM_BO_CACHED);
+			bo->map = vttm_mmap(bo->fd, bo->handle, bo->size);
+		}
+		count = free_before_drop(bo, guest);
+		report->bos++;
+	}
+	igt_info("%lu BOs freed, the last page's count is %d\n", report->bos,
+		 count);
+	if (policy == HAZARD_NAIVE)
+		igt_assert_f(count < 0,
+			     "naive survived, so this test proves nothing\n");
+	else
+		igt_assert_lte(0, count);
+	kvm_guest_destroy(guest);
+}
+
+static void cve_freed_in_use(void)
+{
+	static const struct kvm_bo_test test = {
+		.fn = freed_in_use,
+		.size = SIZE,
+		.flags = VTTM_BO_CACHED,
+	};
+
+	kvm_bo_run(VTTM_MODE, &test);
+	kernel_log_read(&report->log);
+	if (policy != HAZARD_NAIVE)
+		kernel_log_assert_clean(&report->log);
 }
 
 /* ------------------------------------------------------------------------ */
@@ -557,9 +888,16 @@ static void subtests(void)
 		unsigned int ms;
 	} delays[] = { { "natural", 0 }, { "2ms", 2 }, { "20ms", 20 } };
 	static const char *const holders[] = {
-		[HOLDER_STAYS] = "",
-		[HOLDER_EXITS] = "-vmm-exits",
-		[HOLDER_FORKED] = "-vmm-forked",
+		[HOLDER_FREE] = "free",
+		[HOLDER_SWAPOUT] = "swapout",
+		[HOLDER_MOVE] = "move",
+		[HOLDER_UNPLUG] = "unplug",
+		[HOLDER_EXITS] = "vmm-exits",
+		[HOLDER_KILLED] = "vmm-killed",
+		[HOLDER_EXECS] = "vmm-execs",
+		[HOLDER_FORKED] = "vmm-forked",
+		[HOLDER_FORKS] = "vmm-forks",
+		[HOLDER_CGROUP] = "cgroup-removed",
 	};
 
 	igt_fixture
@@ -594,12 +932,27 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		igt_describe("kvm_vcpu_map() of a page of a BO that is freed.");
-		igt_subtest_f("i4-long-lived-holder%s", holders[i])
+		igt_describe(
+			"kvm_vcpu_map() of a page that its BO gives up.");
+		igt_subtest_f("i4-long-lived-holder-%s", holders[i])
 		{
 			start();
 			long_lived_holder(i);
 		}
+	}
+
+	igt_describe("A guest writes where its VMM may only read.");
+	igt_subtest("i4-cve-2021-22543-read-only")
+	{
+		start();
+		cve_read_only();
+	}
+
+	igt_describe("KVM drops a page that TTM has just freed.");
+	igt_subtest("i4-cve-2021-22543-freed-in-use")
+	{
+		start();
+		cve_freed_in_use();
 	}
 }
 

@@ -6,35 +6,13 @@
 # break what the others must not; what the kernel says of it is announced.
 
 program=ttm_pfnmap_hazard
-wanted=$1
 swapouts=${2:-150}
 
-# subtests PATTERN TEXT: run them; naive makes the kernel print TEXT.
-subtests() {
-	[ "$wanted" != naive ] || announce "$2"
-	{
-		"/igt/$program" --swapouts="$swapouts" --run-subtest "$1"
-		echo "TTM-PFNMAP-EXIT $?"
-	} 2>&1 | cat # IGT colours what it prints to a terminal
-	[ "$wanted" != naive ] || announce_end
-}
-
-load drm || exit 1
-load ttm pfnmap_policy="$wanted" || exit 1
-for module in drm_ttm_helper kvm kvm-amd slow_release kvm_hold; do
-	load $module || exit 1
-done
-load vttm twin=1 || exit 1
-
-echo "TTM-PFNMAP-PROGRAM $program $(policy)"
-[ "$(policy)" = "$wanted" ] || echo "FAIL policy-$wanted the policy is $(policy)"
-"/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
+hazard_modules "$1"
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+list_hazards
 # The warning comes once a boot, so its test is the first to use KVM.
-subtests i2-kvm-warns-of-count virt/kvm/kvm_main.c:
-subtests 'i4-*' 'Bad page state'
-echo "TTM-PFNMAP-PROGRAM-END $program"
-
-for module in slow_release kvm_hold vttm drm_ttm_helper ttm; do
-	rmmod $module && echo "PASS unload-$module" ||
-		echo "FAIL unload-$module $module cannot be unloaded after the tests"
-done
+hazards virt/kvm/kvm_main.c: --run-subtest i2-kvm-warns-of-count
+hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-*'
+hazards_end

@@ -22,3 +22,43 @@ policy() {
 # else.
 announce() { echo "TTM-PFNMAP-ANNOUNCE begin $*" >/dev/kmsg; }
 announce_end() { echo "TTM-PFNMAP-ANNOUNCE end" >/dev/kmsg; }
+
+# hazard_modules POLICY: all that the hazard tests need.
+hazard_modules() {
+	wanted=$1
+	load drm || exit 1
+	load ttm pfnmap_policy="$wanted" || exit 1
+	for module in drm_ttm_helper kvm kvm-amd slow_release kvm_hold; do
+		load $module || exit 1
+	done
+	load vttm twin=1 || exit 1
+}
+
+# list_hazards: those of $program.
+list_hazards() {
+	echo "TTM-PFNMAP-PROGRAM $program $(policy)"
+	[ "$(policy)" = "$wanted" ] || echo "FAIL policy-$wanted the policy is $(policy)"
+	"/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
+}
+
+# hazards TEXT OPTION...: run some; naive makes the kernel print TEXT.
+hazards() {
+	[ "$wanted" != naive ] || announce "$1"
+	shift
+	{
+		"/igt/$program" "$@"
+		echo "TTM-PFNMAP-EXIT $?"
+	} 2>&1 | cat # IGT colours what it prints to a terminal
+	[ "$wanted" != naive ] || announce_end
+}
+
+# What naive has broken may come to light only here.
+hazards_end() {
+	echo "TTM-PFNMAP-PROGRAM-END $program"
+	[ "$wanted" != naive ] || announce 'Bad page state'
+	for module in slow_release kvm_hold vttm drm_ttm_helper ttm; do
+		rmmod $module && echo "PASS unload-$module" ||
+			echo "FAIL unload-$module $module cannot be unloaded after the tests"
+	done
+	[ "$wanted" != naive ] || announce_end
+}
