@@ -96,7 +96,7 @@ struct report {
 	struct kernel_log log;
 };
 
-static unsigned long seed = 1, rounds = 12, steps = 250;
+static unsigned long seed = 1, rounds = 10, steps = 250;
 static enum hazard_policy policy;
 static struct report *report;
 
@@ -137,19 +137,59 @@ static char *place_addr(struct player *p, unsigned int place)
 	return p->arena + place * PLACE_SIZE;
 }
 
-/* Any that has a BO, or NULL. */
+/* The first from a random one on that is @used or not, or NULL. */
+static struct place *find_place(struct player *p, bool used)
+{
+	const uint32_t start = below(p, PLACES);
+
+	for (uint32_t i = 0; i < PLACES; i++) {
+		struct place *place = &p->places[(start + i) % PLACES];
+
+		if (!!place->bo == used)
+			return place;
+	}
+	return NULL;
+}
+
 static struct place *any_place(struct player *p)
 {
-	struct place *place = &p->places[below(p, PLACES)];
+	return find_place(p, true);
+}
 
-	return place->bo ? place : NULL;
+static struct bo *find_bo(struct player *p, bool open)
+{
+	const uint32_t start = below(p, BOS);
+
+	for (uint32_t i = 0; i < BOS; i++) {
+		struct bo *bo = &p->bos[(start + i) % BOS];
+
+		if (open ? bo->handle && !bo->closed : !bo->handle)
+			return bo;
+	}
+	return NULL;
 }
 
 static struct bo *any_bo(struct player *p)
 {
-	struct bo *bo = &p->bos[below(p, BOS)];
+	return find_bo(p, true);
+}
 
-	return bo->handle && !bo->closed ? bo : NULL;
+static struct slot *find_slot(struct player *p, bool used)
+{
+	const uint32_t start = below(p, SLOTS);
+
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &p->slots[(start + i) % SLOTS];
+
+		if ((slot->number >= 0) == used && slot != p->busy)
+			return slot;
+	}
+	return NULL;
+}
+
+static struct slot *any_slot(struct player *p)
+{
+	return find_slot(p, true);
 }
 
 static bool busy(const struct player *p, const struct bo *bo)
@@ -174,10 +214,10 @@ static bool step_create(struct player *p)
 {
 	static const uint32_t flags[] = { VTTM_BO_CACHED, VTTM_BO_CACHED,
 					  VTTM_BO_WC, VTTM_BO_UC };
-	struct bo *bo = &p->bos[below(p, BOS)];
+	struct bo *bo = find_bo(p, false);
 	uint64_t size;
 
-	if (bo->handle)
+	if (!bo)
 		return false;
 	bo->pages = 1 + below(p, below(p, 4) ? 64 : MAX_PAGES);
 	size = (uint64_t)bo->pages * PAGE;
@@ -245,16 +285,15 @@ static void map_bo(struct player *p, char *addr, const struct bo *bo,
 
 static bool step_mmap(struct player *p)
 {
-	const unsigned int n = below(p, PLACES);
-	struct place *place = &p->places[n];
+	struct place *place = find_place(p, false);
 	struct bo *bo = any_bo(p);
 	uint32_t first, pages;
 
-	if (!bo || place->bo || p->unplugged)
+	if (!bo || !place || p->unplugged)
 		return false;
 	first = below(p, 2) ? below(p, bo->pages) : 0;
 	pages = 1 + below(p, bo->pages - first);
-	map_bo(p, place_addr(p, n), bo, first, pages);
+	map_bo(p, place_addr(p, place - p->places), bo, first, pages);
 	*place = (struct place){
 		.bo = bo,
 		.first = first,
@@ -292,17 +331,16 @@ static bool step_split(struct player *p)
 
 static bool step_mremap(struct player *p)
 {
-	struct place *from = any_place(p);
-	const unsigned int n = below(p, PLACES);
-	struct place *to = &p->places[n];
+	struct place *from = any_place(p), *to = find_place(p, false);
+	char *addr;
 	size_t size;
 
-	if (!from || to->bo)
+	if (!from || !to)
 		return false;
+	addr = place_addr(p, to - p->places);
 	size = (size_t)from->pages * PAGE;
 	igt_assert_f(mremap(place_addr(p, from - p->places), size, size,
-			    MREMAP_MAYMOVE | MREMAP_FIXED,
-			    place_addr(p, n)) == place_addr(p, n),
+			    MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr,
 		     "mremap: %s\n", strerror(errno));
 	*to = (struct place){
 		.bo = from->bo,
@@ -335,8 +373,7 @@ static bool step_host_write(struct player *p)
 	return true;
 }
 
-static void host_verify(struct player *p, struct place *place,
-			const char *who)
+static void host_verify(struct player *p, struct place *place, const char *who)
 {
 	for (uint32_t i = 0; i < place->pages; i++) {
 		const uint32_t page = place->first + i;
@@ -363,16 +400,20 @@ static bool step_host_verify(struct player *p)
 	return true;
 }
 
+static uint64_t slot_gpa(const struct player *p, const struct slot *slot)
+{
+	return KVM_GUEST_GPA + (slot - p->slots) * PLACE_SIZE;
+}
+
 static bool step_slot_set(struct player *p)
 {
-	const unsigned int n = below(p, SLOTS);
-	struct slot *slot = &p->slots[n];
+	struct slot *slot = find_slot(p, false);
 	struct place *place = any_place(p);
 	int number;
 
-	if (!place || slot->number >= 0)
+	if (!place || !slot)
 		return false;
-	number = __kvm_guest_map(p->guest, KVM_GUEST_GPA + n * PLACE_SIZE,
+	number = __kvm_guest_map(p->guest, slot_gpa(p, slot),
 				 place_addr(p, place - p->places),
 				 (uint64_t)place->pages * PAGE, false);
 	igt_assert_lte(0, number);
@@ -383,13 +424,6 @@ static bool step_slot_set(struct player *p)
 		.pages = place->pages,
 	};
 	return true;
-}
-
-static struct slot *any_slot(struct player *p)
-{
-	struct slot *slot = &p->slots[below(p, SLOTS)];
-
-	return slot->number >= 0 && slot != p->busy ? slot : NULL;
 }
 
 static bool step_slot_delete(struct player *p)
@@ -408,7 +442,7 @@ static struct kvm_guest_job slot_job(struct player *p, struct slot *slot,
 {
 	return (struct kvm_guest_job){
 		.op = op,
-		.gpa = KVM_GUEST_GPA + (slot - p->slots) * PLACE_SIZE,
+		.gpa = slot_gpa(p, slot),
 		.pages = slot->pages,
 		.first = p->places[slot->place].first,
 		.seed = s,
@@ -561,8 +595,7 @@ static bool step_hold(struct player *p)
 
 	if (!slot || p->busy || p->holds[n] >= 0)
 		return false;
-	map.gfn = (KVM_GUEST_GPA + (slot - p->slots) * PLACE_SIZE) / PAGE +
-		  below(p, slot->pages);
+	map.gfn = slot_gpa(p, slot) / PAGE + below(p, slot->pages);
 	p->holds[n] = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
 	igt_assert_fd(p->holds[n]);
 	if (!ioctl(p->holds[n], KVM_HOLD_MAP, &map))
@@ -667,18 +700,18 @@ static const struct {
 	{ "host-write", step_host_write, 10 },
 	{ "host-verify", step_host_verify, 10 },
 	{ "slot-set", step_slot_set, 12 },
-	{ "slot-delete", step_slot_delete, 3 },
+	{ "slot-delete", step_slot_delete, 8 },
 	{ "guest-write", step_guest_write, 14 },
 	{ "guest-verify", step_guest_verify, 10 },
 	{ "guest-start", step_guest_start, 4 },
-	{ "guest-stop", step_guest_stop, 4 },
+	{ "guest-stop", step_guest_stop, 6 },
 	{ "swapout", step_swapout, 14 },
 	{ "move", step_move, 6 },
-	{ "slow-release", step_slow_release, 2 },
+	{ "slow-release", step_slow_release, 1 },
 	{ "hold", step_hold, 6 },
 	{ "poke", step_poke, 6 },
 	{ "unhold", step_unhold, 2 },
-	{ "fork", step_fork, 3 },
+	{ "fork", step_fork, 1 },
 	{ "unplug", step_unplug, 1 },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -899,7 +932,7 @@ static const struct option options[] = {
 
 static const char help[] =
 	"  --seed=N\tof the first round (default 1)\n"
-	"  --rounds=N\tprocesses, one after another (default 12)\n"
+	"  --rounds=N\tprocesses, one after another (default 10)\n"
 	"  --steps=N\tof each (default 250)\n";
 
 static void subtests(void)

@@ -753,8 +753,8 @@ static void take_and_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 	kvm_host_write(bo->map, &job);
 	vttm_page(bo->fd, bo->handle, HELD_PAGE, &page);
 	for (int i = 0; i < TAKES; i++) {
-		int slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo->map,
-					 bo->size);
+		int slot =
+			kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 
 		job.seed++;
 		kvm_guest_run_ok(guest, &job);
@@ -782,6 +782,7 @@ static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 {
 	struct race race = { .bo = bo, .guest = guest, .seed = SEED };
 	const unsigned long delayed = slow_release_get(SLOW_RELEASE "delayed");
+	struct kvm_guest_job job = race_job(&race, KVM_OP_WRITE);
 	struct drm_vttm_pfn pfn = {};
 	struct drm_vttm_page page;
 	int slot, fd = __vttm_open(VTTM_STOCK);
@@ -789,6 +790,9 @@ static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 	memset(bo->map, BYTE_STRANGER, bo->size);
 	vttm_page(bo->fd, bo->handle, HELD_PAGE, &page);
 	slot = kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	/* So that the next page that KVM takes is not one of the code's. */
+	job.pages = 1;
+	kvm_guest_run_ok(guest, &job);
 	slow_release_set(RELEASE_MS);
 	igt_assert_eq(pthread_create(&race.thread, NULL, touch_thread, &race),
 		      0);
@@ -815,8 +819,8 @@ static void freed_in_use(struct kvm_bo *bo, const void *arg)
 	take_and_drop(bo, guest);
 	for (int i = 0; i < frees && count >= 0; i++) {
 		if (i) {
-			bo->handle = vttm_create(bo->fd, bo->size,
-						 VTTM_BO_CACHED);
+			bo->handle =
+				vttm_create(bo->fd, bo->size, VTTM_BO_CACHED);
 			bo->map = vttm_mmap(bo->fd, bo->handle, bo->size);
 		}
 		count = free_before_drop(bo, guest);
@@ -932,8 +936,7 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		igt_describe(
-			"kvm_vcpu_map() of a page that its BO gives up.");
+		igt_describe("kvm_vcpu_map() of a page that its BO gives up.");
 		igt_subtest_f("i4-long-lived-holder-%s", holders[i])
 		{
 			start();

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: ttm pfnmap memory
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: TTM
+ * Functionality: TTM's PFNMAP mode, when all of memory is looked at
+ * Description: Memory is taken offline, pages are, and a hibernation image is made
+ *	and read back, while a guest has BOs. Needs a swap device for the last;
+ *	guest script memory.sh.
+ *
+ * SUBTEST: %s-i4-offline-blocks
+ * Description: Every block of memory is told to go offline while a guest uses
+ *	BOs that come and go
+ *
+ * SUBTEST: %s-i4-soft-offline
+ * Description: The pages of a BO are told to move elsewhere (soft_offline_page).
+ *	They do not, and nothing happens to them
+ *
+ * SUBTEST: %s-i8-hibernate
+ * Description: A BO of a guest and pages in quarantine go through an image
+ *	(test_resume)
+ *
+ * arg[1]:
+ * @stock:	TTM without the mode; KVM refuses to map the BO
+ * @mode:	the device that opted in
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hazard.h"
+#include "igt.h"
+#include "kvm_bo.h"
+
+#define SEED 0x0ff11e
+#define SIZE KVM_BO_MIB(1)
+#define PAGES (SIZE / KVM_GUEST_PAGE)
+#define MEMORY "/sys/devices/system/memory"
+#define BLOCK_SECONDS 20
+#define CHURNS_A_BLOCK 2
+
+/* 0 or a negative errno. */
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* ---- Blocks ------------------------------------------------------------ */
+
+/* It may try for ever: somebody else does it, and is stopped. */
+static int set_block(const char *block, const char *state)
+{
+	char path[512];
+	int status, waited = 0;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), MEMORY "/%s/state", block);
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(-write_file(path, state));
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		usleep(10000);
+		if (waited++ == BLOCK_SECONDS * 100)
+			kill(pid, SIGKILL);
+	}
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+/* Another BO in its place, written by the guest and looked at by the host. */
+static bool churn(struct kvm_bo *bo, struct kvm_guest *guest, uint32_t seed)
+{
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, seed);
+
+	vttm_close_bo(bo->fd, bo->handle);
+	bo->handle = vttm_create(bo->fd, bo->size, VTTM_BO_CACHED);
+	igt_assert(mmap(bo->map, bo->size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, bo->fd,
+			vttm_mmap_offset(bo->fd, bo->handle)) == bo->map);
+	if (!kvm_bo_guest(bo, guest, &job))
+		return false;
+	kvm_host_verify(bo->map, &job);
+	return true;
+}
+
+static void offline_blocks(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	unsigned int offline = 0, refused = 0, churns = 0;
+	struct dirent *entry;
+	DIR *dir = opendir(MEMORY);
+
+	(void)arg;
+	igt_assert(dir);
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	while ((entry = readdir(dir))) {
+		struct kvm_guest_job job;
+		int ret;
+
+		if (strncmp(entry->d_name, "memory", 6))
+			continue;
+		for (int i = 0; i < CHURNS_A_BLOCK; i++)
+			if (!churn(bo, guest, SEED + churns++))
+				goto out;
+		ret = set_block(entry->d_name, "offline");
+		job = kvm_bo_job(bo, KVM_OP_READ, SEED + churns - 1);
+		kvm_guest_run_ok(guest, &job);
+		kvm_bo_check_counts(bo);
+		if (!ret) {
+			offline++;
+			churn(bo, guest, SEED + churns++);
+			igt_assert_eq(set_block(entry->d_name, "online"), 0);
+		} else {
+			refused++;
+		}
+	}
+	igt_info("%u blocks went offline and back, %u could not; %u BOs\n",
+		 offline, refused, churns);
+	igt_assert_lt(0, offline);
+	igt_assert_lt(0, refused);
+out:
+	closedir(dir);
+	kvm_guest_destroy(guest);
+}
+
+/* ---- Pages ------------------------------------------------------------- */
+
+static void soft_offline(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	struct drm_vttm_page page;
+	unsigned int refused = 0;
+
+	(void)arg;
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (!kvm_bo_guest(bo, guest, &job)) {
+		kvm_guest_destroy(guest);
+		return;
+	}
+	for (uint32_t i = 0; i < PAGES; i += PAGES / 16) {
+		char address[32];
+
+		vttm_page(bo->fd, bo->handle, i, &page);
+		snprintf(address, sizeof(address), "%#llx",
+			 (unsigned long long)page.pfn * KVM_GUEST_PAGE);
+		refused += !!write_file(MEMORY "/soft_offline_page", address);
+	}
+	igt_info("%u of 16 pages stayed\n", refused);
+	igt_assert_eq(refused, 16);
+	kvm_bo_check_counts(bo);
+	kvm_host_verify(bo->map, &job);
+	job.op = KVM_OP_READ;
+	kvm_guest_run_ok(guest, &job);
+	kvm_guest_destroy(guest);
+}
+
+/* ---- All of it --------------------------------------------------------- */
+
+static void hibernate(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	struct vttm_counters before, after;
+	int ret;
+
+	(void)arg;
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	/* One BO goes into quarantine, if there is one, the next stays. */
+	if (!kvm_bo_guest(bo, guest, &job) || !churn(bo, guest, ~SEED))
+		goto out;
+	vttm_counters_total(&before);
+	igt_assert_eq_u64(before.pages_quarantined,
+			  vttm_policy_is(bo->fd, "reserved") ? PAGES : 0);
+	igt_assert_eq(write_file("/sys/power/disk", "test_resume"), 0);
+	ret = write_file("/sys/power/state", "disk");
+	igt_assert_f(!ret, "hibernation: %s\n", strerror(-ret));
+
+	vttm_counters_total(&after);
+	igt_assert_eq_u64(after.pages_quarantined, before.pages_quarantined);
+	kvm_bo_check_counts(bo);
+	job = kvm_bo_job(bo, KVM_OP_READ, ~SEED);
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(bo->map, &job);
+	job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(bo->map, &job);
+out:
+	kvm_guest_destroy(guest);
+}
+
+static bool has_swap(void)
+{
+	char line[256];
+	FILE *file = fopen("/proc/swaps", "re");
+	bool found;
+
+	igt_assert(file);
+	found = fgets(line, sizeof(line), file) &&
+		fgets(line, sizeof(line), file);
+	fclose(file);
+	return found;
+}
+
+static void run(enum vttm_kind kind, void (*fn)(struct kvm_bo *, const void *))
+{
+	const struct kvm_bo_test test = {
+		.fn = fn,
+		.size = SIZE,
+		.flags = VTTM_BO_CACHED,
+	};
+	struct kernel_log log = {};
+
+	kernel_log_start();
+	kvm_bo_run(kind, &test);
+	kernel_log_read(&log);
+	log.lost = 0; /* a machine that sleeps says much */
+	kernel_log_assert_clean(&log);
+}
+
+igt_main
+{
+	for (enum vttm_kind kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
+		const char *name = vttm_kind_name(kind);
+
+		igt_describe("Blocks of memory are taken offline.");
+		igt_subtest_f("%s-i4-offline-blocks", name)
+		{
+			igt_require_f(!access(MEMORY "/block_size_bytes", R_OK),
+				      "no memory hotplug\n");
+			run(kind, offline_blocks);
+		}
+
+		igt_describe("Pages of a BO are taken offline.");
+		igt_subtest_f("%s-i4-soft-offline", name)
+		{
+			igt_require_f(!access(MEMORY "/soft_offline_page",
+					      W_OK),
+				      "no soft offlining\n");
+			run(kind, soft_offline);
+		}
+
+		igt_describe("Memory becomes an image, and is read back.");
+		igt_subtest_f("%s-i8-hibernate", name)
+		{
+			igt_require_f(!access("/sys/power/disk", W_OK) &&
+					      has_swap(),
+				      "no hibernation, or no swap device\n");
+			run(kind, hibernate);
+		}
+	}
+}
