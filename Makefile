@@ -23,7 +23,7 @@ vm := tests/vm
 script = $(or $(wildcard $(vm)/$(1).sh),$(error make $(1) does not exist yet))
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 	@printf '%s\n' '' 'KERNEL=6.1, 6.12 or all (now: $(KERNEL))' \
 		'V=1          show everything the steps print' \
 		'CACHE=DIR    where the root tree and the kernels are kept (now: $(CACHE))' \
@@ -34,6 +34,9 @@ demo: $(KERNELS:%=modules-%) ## before and after: a KVM guest in a TTM buffer, s
 
 check: ## every test on every kernel; JUnit in build/results
 	@$(vm)/check.sh $(KERNELS)
+
+check-long: ## the hazards, for hours; writes the tables in Documentation/
+	@$(vm)/check-long.sh $(KERNELS)
 
 bench: $(KERNELS:%=modules-%) ## what the mode costs, in instructions, faults and exits
 	@$(call script,bench) $(KERNELS)
@@ -72,4 +75,4 @@ modules-%: kernels-%
 kernels-%: root
 	@$(vm)/kernels.sh $*
 
-.PHONY: help demo check bench style format abi kunit modules root kernels shell clean distclean
+.PHONY: help demo check check-long bench style format abi kunit modules root kernels shell clean distclean

@@ -660,9 +660,10 @@ static void long_lived_holder(enum holder_kind kind)
 	kernel_log_read(&report->log);
 
 	igt_info(
-		"held page: mapped: %s; BO freed: %s; memory filled: %s; written to: %s\n",
+		"held page: mapped: %s; given up: %s; memory filled: %s; written to: %s; then %s a stranger's (count %d), %lu bytes of strangers changed\n",
 		state_str(&report->mapped), state_str(&report->freed),
-		state_str(&report->filled), state_str(&report->poked));
+		state_str(&report->filled), state_str(&report->poked),
+		result.has_page ? "it was" : "not", result.count, result.bytes);
 	if (policy == HAZARD_NAIVE)
 		assert_holder_unsafe(&result);
 	else

@@ -81,16 +81,28 @@ static int set_block(const char *block, const char *state)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
-/* Another BO in its place, written by the guest and looked at by the host. */
+/* Another BO in its place; the old one's pages cannot be the new one's. */
+static void replace(struct kvm_bo *bo)
+{
+	const uint32_t old = bo->handle;
+	void *map;
+
+	bo->handle = vttm_create(bo->fd, bo->size, VTTM_BO_CACHED);
+	map = vttm_mmap(bo->fd, bo->handle, bo->size);
+	memset(map, 0, bo->size);
+	vttm_munmap(map, bo->size);
+	igt_assert(mmap(bo->map, bo->size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, bo->fd,
+			vttm_mmap_offset(bo->fd, bo->handle)) == bo->map);
+	vttm_close_bo(bo->fd, old);
+}
+
+/* Another BO, written by the guest and looked at by the host. */
 static bool churn(struct kvm_bo *bo, struct kvm_guest *guest, uint32_t seed)
 {
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, seed);
 
-	vttm_close_bo(bo->fd, bo->handle);
-	bo->handle = vttm_create(bo->fd, bo->size, VTTM_BO_CACHED);
-	igt_assert(mmap(bo->map, bo->size, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_FIXED, bo->fd,
-			vttm_mmap_offset(bo->fd, bo->handle)) == bo->map);
+	replace(bo);
 	if (!kvm_bo_guest(bo, guest, &job))
 		return false;
 	kvm_host_verify(bo->map, &job);

@@ -3,12 +3,10 @@
 #
 # fuzz.sh POLICY [OPTION...]: the hostile mix under one policy, see hazard.sh.
 
-program=ttm_pfnmap_fuzz
-
 hazard_modules "$1"
+# The twin ends as soon as something is broken.
+[ "$1" != naive ] || set -- naive --rounds=60
 shift
-# It ends as soon as something is broken.
-[ "$wanted" != naive ] || set -- --rounds=60 "$@"
-list_hazards
+list_hazards ttm_pfnmap_fuzz
 hazards 'Bad page state' "$@"
 hazards_end

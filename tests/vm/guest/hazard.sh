@@ -5,13 +5,12 @@
 # counted, or naive, which only the test build of ttm.ko has. The naive mark must
 # break what the others must not; what the kernel says of it is announced.
 
-program=ttm_pfnmap_hazard
 swapouts=${2:-150}
 
 hazard_modules "$1"
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-list_hazards
+list_hazards ttm_pfnmap_hazard
 # The warning comes once a boot, so its test is the first to use KVM.
 hazards virt/kvm/kvm_main.c: --run-subtest i2-kvm-warns-of-count
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-*'

@@ -34,8 +34,9 @@ hazard_modules() {
 	load vttm twin=1 || exit 1
 }
 
-# list_hazards: those of $program.
+# list_hazards PROGRAM
 list_hazards() {
+	program=$1
 	echo "TTM-PFNMAP-PROGRAM $program $(policy)"
 	[ "$(policy)" = "$wanted" ] || echo "FAIL policy-$wanted the policy is $(policy)"
 	"/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
@@ -52,9 +53,11 @@ hazards() {
 	[ "$wanted" != naive ] || announce_end
 }
 
+hazards_end_program() { echo "TTM-PFNMAP-PROGRAM-END $program"; }
+
 # What naive has broken may come to light only here.
 hazards_end() {
-	echo "TTM-PFNMAP-PROGRAM-END $program"
+	hazards_end_program
 	[ "$wanted" != naive ] || announce 'Bad page state'
 	for module in slow_release kvm_hold vttm drm_ttm_helper ttm; do
 		rmmod $module && echo "PASS unload-$module" ||

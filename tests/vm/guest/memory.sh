@@ -3,12 +3,10 @@
 #
 # memory.sh POLICY: memory goes offline and through a hibernation image.
 
-program=ttm_pfnmap_memory
-
 hazard_modules "$1"
 load virtio_pci && load virtio_blk || exit 1
 mkswap /dev/vda >/dev/null && swapon /dev/vda || echo "FAIL swap there is no swap device"
-list_hazards
-hazards
+list_hazards ttm_pfnmap_memory
+hazards ''
 swapoff /dev/vda
 hazards_end

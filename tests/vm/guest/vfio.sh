@@ -3,9 +3,7 @@
 #
 # vfio.sh counted|naive: VFIO and the BOs of a device that opted in, see hazard.sh.
 
-program=ttm_pfnmap_vfio
-
 hazard_modules "$1"
-list_hazards
+list_hazards ttm_pfnmap_vfio
 hazards 'Bad page state'
-echo "TTM-PFNMAP-PROGRAM-END $program"
+hazards_end_program

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Print what the hazard suites found as tables for Documentation/.
+
+    hazards.py RAW COMMIT SWAPOUTS ROUNDS KERNEL...
+
+RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or a
+program and a policy. A cell holds the verdict and the last line that the test
+printed about itself: its operations and what they did.
+"""
+import os
+import re
+import sys
+
+POLICIES = ("naive", "reserved", "counted")
+START = re.compile(r"^Starting subtest: (\S+)")
+END = re.compile(r"^Subtest (\S+): (\w+)")
+DOWN = re.compile(r"^PASS naive-brings-the-kernel-down (.*)")
+# Of the player's rounds, and what IGT says of a failure.
+NOISE = re.compile(r"^(round \d|\(|Stack trace|  #|\d+ spurious|No log|child \d)")
+
+
+def cells_of(path):
+    """What one machine says: subtest -> (verdict, line)."""
+    cells, line = {}, ""
+    with open(path, encoding="utf-8", errors="replace") as text:
+        for raw in text:
+            raw = raw.rstrip()
+            if START.match(raw):
+                line = ""
+            elif END.match(raw):
+                name, verdict = END.match(raw).groups()
+                cells[name] = (verdict, line)
+            elif DOWN.match(raw):
+                cells["*"] = ("SUCCESS", "brought the kernel down: " + DOWN.match(raw).group(1))
+            elif raw and not NOISE.match(raw):
+                line = raw
+    return cells
+
+
+def word(policy, verdict):
+    if verdict != "SUCCESS":
+        return verdict.lower()
+    return "as expected" if policy == "naive" else "held"
+
+
+def kernel_table(raw, kernel):
+    columns = {policy: {} for policy in POLICIES}
+    for name in sorted(os.listdir(raw)):
+        match = re.fullmatch(rf"hazard\.{re.escape(kernel)}\.(?:(\w+)\.)?(\w+)\.txt", name)
+        if match:
+            columns[match.group(2)].update(cells_of(os.path.join(raw, name)))
+    names = [name for name in sorted(set().union(*columns.values())) if name != "*"]
+    print(f"Linux {kernel}\n{'=' * (6 + len(kernel))}\n")
+    print(".. list-table::\n   :header-rows: 1\n   :widths: 25 25 25 25\n")
+    print("   * - hazard\n" + "\n".join(f"     - {policy}" for policy in POLICIES))
+    for name in names:
+        print(f"   * - {name}")
+        for policy in POLICIES:
+            cell = columns[policy].get(name)
+            if not cell and policy == "naive":
+                cell = columns[policy].get("*")
+            print("     - " + (f"{word(policy, cell[0])}. {cell[1]}".rstrip() if cell else "not tried"))
+    print()
+
+
+def main(raw, commit, swapouts, rounds, *kernels):
+    print(".. SPDX-License-Identifier: GPL-2.0-only\n\n" + "=" * 26)
+    print("TTM: PFNMAP mode, hazards\n" + "=" * 26 + "\n")
+    print(f"Written by ``make check-long`` from commit {commit}, with {swapouts} swapouts of each of\n"
+          f"the three release races and {rounds} rounds of the hostile mix. Under the policy naive, the mark\n"
+          "alone, a test must show the defect and ends when it has; under the others it must hold. Each\n"
+          "cell quotes the line in which a test sums up what it did.\n")
+    for kernel in kernels:
+        kernel_table(raw, kernel)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
