@@ -8,5 +8,4 @@ load virtio_pci && load virtio_blk || exit 1
 mkswap /dev/vda >/dev/null && swapon /dev/vda || echo "FAIL swap there is no swap device"
 list_hazards ttm_pfnmap_memory
 hazards ''
-swapoff /dev/vda
 hazards_end
