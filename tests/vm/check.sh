@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-RESULTS=$BUILD/results
+RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
 # Ways to boot, see guest/refusals.sh.
 REFUSALS='usual nopat unneeded'
@@ -39,30 +39,88 @@ vm_suite() {
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
-# The hazard and pressure tests have boots of their own, see guest/hazard.sh and
-# guest/pressure.sh.
+# The hazard and pressure tests have boots of their own, see
+# guest/{hazard,fuzz,memory,vfio,pressure}.sh.
 igt_programs() {
 	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
-		grep -vxE 'ttm_pfnmap_(hazard|pressure)'
+		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure)'
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards. (The rest
 # is about the quarantine, or makes no difference between the policies.)
 COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_uapi'
-HAZARDS='naive reserved counted'
+HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
+	vfio.naive vfio.counted'
+# The modules of their machines.
+MODULES='drm_ttm_helper kvm-amd brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
+# A machine with an IOMMU and a device that does DMA.
+VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 
-# naive_suite KERNEL: the hazards under the naive mark. It hands out memory that is
-# in use, so it may well bring the kernel down before its tests have ended: that is
-# the defect, too, and takes the place of their results. A kernel that says nothing
-# of corrupted memory leaves the failures as they are.
+# naive_suite KERNEL FILE SCRIPT: hazards under the naive mark. It hands out memory
+# that is in use, so it may well bring the kernel down before its tests have ended:
+# that is the defect, too, and takes the place of their results. A kernel that says
+# nothing of corrupted memory leaves the failures as they are.
 naive_suite() {
-	local name=hazard.$1.naive said
-	VM_APPEND=oops=panic vm_suite hazard "$1" naive naive hazard.sh naive 240
+	local name=hazard.$1.$2 said
+	VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" naive 300
 	! grep -qx 'PASS kernel-log' "$RAW/$name.txt" || return 0
 	said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 		"$BUILD/$1/vm/$name.console") || return 0
 	printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"
 	printf 'TTM-PFNMAP-POLICY naive\nPASS naive-brings-the-kernel-down %s\n' "$said" >"$RAW/$name.txt"
+}
+
+# What corrupts memory, or would. check-long.sh sets how much is tried.
+hazard_suites() {
+	# Half of the memory is filled again and again: it is to be small.
+	export VM_MEMORY=768
+	naive_suite "$1" naive hazard.sh
+	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	naive_suite "$1" fuzz.naive fuzz.sh
+	vm_suite hazard "$1" fuzz.reserved check fuzz.sh "reserved${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
+	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
+	memory_suites "$1"
+	unset VM_MEMORY
+	vfio_suites "$1"
+}
+
+# With a disk to hibernate to.
+memory_suites() {
+	local policy disk=$1/vm/hibernate.img
+	truncate -s 1G "$BUILD/$disk"
+	for policy in reserved counted; do
+		VM_QEMU="-drive if=virtio,format=raw,file=/build/$disk" \
+			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 240
+	done
+	rm "$BUILD/$disk"
+}
+
+vfio_suites() {
+	export VM_QEMU=$VFIO_QEMU VM_APPEND=intel_iommu=on
+	naive_suite "$1" vfio.naive vfio.sh
+	vm_suite hazard "$1" vfio.counted check vfio.sh counted 240
+	unset VM_QEMU VM_APPEND
+}
+
+naive_image() {
+	"$VM_DIR/overlay.sh" "$1" naive
+	# shellcheck disable=SC2086 # one module a word
+	"$VM_DIR/initramfs.sh" "$1" naive naive $MODULES
+}
+
+our_image() {
+	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
+	"$VM_DIR/overlay.sh" "$1"
+	# shellcheck disable=SC2086 # one module a word
+	"$VM_DIR/initramfs.sh" "$1" check ours $MODULES
+}
+
+plan_hazards() {
+	local program
+	for program in $HAZARDS; do
+		echo "hazard $1 $program"
+	done
 }
 
 plan_kernel() {
@@ -83,17 +141,13 @@ plan_kernel() {
 	for program in $COUNTED; do
 		plan igt "$1" "$program.counted"
 	done
-	for program in $HAZARDS; do
-		plan hazard "$1" "$program"
-	done
+	plan_hazards "$1" >>"$RESULTS/plan"
 	plan pressure "$1" ttm_pfnmap_pressure
 }
 
 stream() {
 	local program
-	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
-	"$VM_DIR/overlay.sh" "$1"
-	"$VM_DIR/initramfs.sh" "$1" check ours drm_ttm_helper kvm-amd brd vfio
+	our_image "$1"
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
 	suite demo "$1" demo "$VM_DIR/demo.sh" "$1"
 	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
@@ -103,12 +157,9 @@ stream() {
 	for program in $COUNTED; do
 		vm_suite igt "$1" "$program.counted" check igt.sh "policy=counted,$program" 900
 	done
-	"$VM_DIR/overlay.sh" "$1" naive
-	"$VM_DIR/initramfs.sh" "$1" naive naive drm_ttm_helper kvm-amd
-	naive_suite "$1"
+	naive_image "$1"
+	hazard_suites "$1"
 	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
-	vm_suite hazard "$1" reserved check hazard.sh reserved 600
-	vm_suite hazard "$1" counted check hazard.sh counted 600
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
@@ -133,6 +184,17 @@ kunit_stream() {
 case "${1:-}" in
 --stream)
 	stream "$2"
+	exit
+	;;
+--plan-hazards)
+	plan_hazards "$2"
+	exit
+	;;
+--hazards)
+	pin_kernel "$2"
+	our_image "$2"
+	naive_image "$2"
+	hazard_suites "$2"
 	exit
 	;;
 --failures)

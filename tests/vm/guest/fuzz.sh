@@ -8,5 +8,5 @@ hazard_modules "$1"
 [ "$1" != naive ] || set -- naive --rounds=60
 shift
 list_hazards ttm_pfnmap_fuzz
-hazards 'Bad page state' "$@"
+hazards 'Bad page state|virt/kvm/kvm_main.c:' "$@"
 hazards_end

@@ -5,5 +5,6 @@
 
 hazard_modules "$1"
 list_hazards ttm_pfnmap_vfio
-hazards 'Bad page state'
+# VFIO un-charges the process for pages that it never charged it for.
+hazards 'Bad page state|__account_locked_vm'
 hazards_end_program
