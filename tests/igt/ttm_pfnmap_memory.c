@@ -17,6 +17,10 @@
  * Description: The pages of a BO are told to move elsewhere (soft_offline_page).
  *	They do not, and nothing happens to them
  *
+ * SUBTEST: %s-i3-fork-bomb
+ * Description: A tree of 63 processes that map a guest's BO eight times each and
+ *	are killed or end, while the BO is swapped out
+ *
  * SUBTEST: %s-i8-hibernate
  * Description: A BO of a guest and pages in quarantine go through an image
  *	(test_resume; 6.1 writes it and cannot read it back)
@@ -181,6 +185,73 @@ static void soft_offline(struct kvm_bo *bo, const void *arg)
 	kvm_guest_destroy(guest);
 }
 
+/* ---- Processes --------------------------------------------------------- */
+
+#define BOMB_DEPTH 5
+#define BOMB_MAPS 8
+
+/* What the guest wrote is there in every process, mapped anew and inherited. */
+static void bomb(const struct kvm_bo *bo, const struct kvm_guest_job *job,
+		 int depth)
+{
+	int status;
+
+	kvm_host_verify(bo->map, job);
+	for (int i = 0; i < BOMB_MAPS; i++)
+		kvm_host_verify(vttm_mmap(bo->fd, bo->handle, bo->size), job);
+	for (int i = 0; depth && i < 2; i++) {
+		pid_t pid = fork();
+
+		igt_assert_lte(0, pid);
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			bomb(bo, job, depth - 1);
+			if (i)
+				kill(getpid(), SIGKILL);
+			_exit(0);
+		}
+	}
+	while (wait(&status) >= 0)
+		igt_assert(!status || status == SIGKILL);
+}
+
+static void fork_bomb(struct kvm_bo *bo, const void *arg)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
+	unsigned int swapouts = 0;
+	uint64_t pages;
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	job.words = 1;
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (!kvm_bo_guest(bo, guest, &job))
+		goto out;
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bomb(bo, &job, BOMB_DEPTH);
+		_exit(0);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		usleep(5000);
+		if (!__vttm_swapout(bo->fd, bo->handle, &pages) && pages)
+			swapouts++;
+	}
+	igt_info("%u swapouts meanwhile\n", swapouts);
+	igt_assert_eq(status, 0);
+	igt_assert_lt(0, swapouts);
+	job.op = KVM_OP_READ;
+	kvm_guest_run_ok(guest, &job);
+	kvm_bo_check_counts(bo);
+out:
+	kvm_guest_destroy(guest);
+}
+
 /* ---- All of it --------------------------------------------------------- */
 
 /* Since @log was opened. */
@@ -288,6 +359,9 @@ igt_main
 				      "no soft offlining\n");
 			run(kind, soft_offline);
 		}
+
+		igt_describe("Many processes map a guest's BO many times.");
+		igt_subtest_f("%s-i3-fork-bomb", name) run(kind, fork_bomb);
 
 		igt_describe("Memory becomes an image, and is read back.");
 		igt_subtest_f("%s-i8-hibernate", name)
