@@ -40,7 +40,7 @@
  * @vmm-execs:		the VMM becomes another program; it keeps its vCPU
  * @vmm-forked:		the VMM is a child that inherited the BO's PTEs
  * @vmm-forks:		the VMM has a child that inherits the BO's PTEs
- * @cgroup-removed:	the VMM ends and its memory cgroup is removed
+ * @cgroup-removed:	the memory cgroup is removed in which the BO was populated
  *
  * SUBTEST: i4-cve-2021-22543-read-only
  * Description: GHSA-7wq5-phmq-m584, first half: a guest writes to a mapping that
@@ -488,6 +488,40 @@ static void give_up_pages(enum holder_kind kind, struct kvm_bo *bo)
 	}
 }
 
+#define CGROUPS "/sys/fs/cgroup"
+#define CGROUP CGROUPS "/ttm-pfnmap-hazard"
+
+static void cgroup_make(void)
+{
+	igt_assert_f(!mkdir(CGROUP, 0755), "%s: %s\n", CGROUP, strerror(errno));
+	/* It has memory to account for, or the test is about nothing. */
+	igt_assert_f(!access(CGROUP "/memory.current", R_OK),
+		     "no memory controller\n");
+}
+
+static void cgroup_enter(const char *procs)
+{
+	FILE *file = fopen(procs, "we");
+
+	igt_assert(file);
+	igt_assert(fputs("0\n", file) >= 0);
+	igt_assert_eq(fclose(file), 0);
+}
+
+/* Who was in it may be on its way out still. */
+static void cgroup_remove(void)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	while (rmdir(CGROUP)) {
+		igt_assert_f(errno == EBUSY &&
+				     igt_nsec_elapsed(&start) < 10000000000ull,
+			     "%s: %s\n", CGROUP, strerror(errno));
+		usleep(10000);
+	}
+}
+
 /* A guest writes a BO, @hold holds a page of it, and the BO gives it up. */
 static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 {
@@ -503,6 +537,9 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	kvm_bo_init(&bo, VTTM_MODE, SIZE, VTTM_BO_CACHED);
 	job = kvm_bo_job(&bo, KVM_OP_WRITE, SEED);
 	kvm_host_write(bo.map, &job);
+	/* A VM's threads would keep the cgroup for as long as the VM lives. */
+	if (kind == HOLDER_CGROUP)
+		cgroup_enter(CGROUPS "/cgroup.procs");
 	if (kind == HOLDER_FORKED || kind == HOLDER_KILLED)
 		become_child(&bo, ready);
 	guest = kvm_guest_create(KVM_GUEST_FLAT32);
@@ -588,39 +625,6 @@ static void mode_device(char *name, size_t size)
 	close(fd);
 }
 
-#define CGROUP "/sys/fs/cgroup/ttm-pfnmap-hazard"
-
-static void cgroup_make(void)
-{
-	igt_assert_f(!mkdir(CGROUP, 0755), "%s: %s\n", CGROUP, strerror(errno));
-	/* It has memory to account for, or the test is about nothing. */
-	igt_assert_f(!access(CGROUP "/memory.current", R_OK),
-		     "no memory controller\n");
-}
-
-static void cgroup_enter(void)
-{
-	FILE *file = fopen(CGROUP "/cgroup.procs", "we");
-
-	igt_assert(file);
-	igt_assert(fputs("0\n", file) >= 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
-/* Who was in it may be on its way out still. */
-static void cgroup_remove(void)
-{
-	struct timespec start = {};
-
-	igt_nsec_elapsed(&start);
-	while (rmdir(CGROUP)) {
-		igt_assert_f(errno == EBUSY &&
-				     igt_nsec_elapsed(&start) < 10000000000ull,
-			     "%s: %s\n", CGROUP, strerror(errno));
-		usleep(10000);
-	}
-}
-
 static void long_lived_holder(enum holder_kind kind)
 {
 	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
@@ -639,7 +643,7 @@ static void long_lived_holder(enum holder_kind kind)
 		close(ready[0]);
 		close(quit[1]);
 		if (kind == HOLDER_CGROUP)
-			cgroup_enter();
+			cgroup_enter(CGROUP "/cgroup.procs");
 		holder_vmm(kind, hold, ready[1], quit[0]);
 	}
 	close(ready[1]);
