@@ -951,7 +951,7 @@ static void subtests(void)
 		igt_assert(report != MAP_FAILED);
 	}
 
-	igt_describe("Anything is done to BOs and VMs, in any order.");
+	igt_describe("Anything, in any order (twin: policy naive).");
 	igt_subtest("i4-hostile-mix")
 	{
 		/* Whose children's failed assertions end them alone. */

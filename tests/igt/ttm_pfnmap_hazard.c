@@ -34,6 +34,7 @@
  * @free:		the BO is freed
  * @swapout:		it is swapped out
  * @move:		it is moved to VRAM
+ * @purge:		it stays, mapped, and its contents are dropped
  * @unplug:		the device is pulled
  * @vmm-exits:		the BO is freed and the VMM ends
  * @vmm-killed:		the VMM is killed, then the BO is freed
@@ -371,19 +372,12 @@ static void release_race(unsigned int ms)
 
 /* ---- i4: the long-lived holder ----------------------------------------- */
 
-static void free_bo(struct kvm_bo *bo)
-{
-	vttm_munmap(bo->map, bo->size);
-	bo->map = NULL;
-	vttm_close_bo(bo->fd, bo->handle);
-	bo->handle = 0;
-}
-
 /* What becomes of the BO and its VMM while the holder stays. */
 enum holder_kind {
 	HOLDER_FREE,
 	HOLDER_SWAPOUT,
 	HOLDER_MOVE,
+	HOLDER_PURGE,
 	HOLDER_UNPLUG,
 	HOLDER_EXITS,
 	HOLDER_KILLED,
@@ -473,6 +467,9 @@ static void give_up_pages(enum holder_kind kind, struct kvm_bo *bo)
 	case HOLDER_MOVE:
 		vttm_move(bo->fd, bo->handle, VTTM_PL_VRAM);
 		break;
+	case HOLDER_PURGE:
+		vttm_purge(bo->fd, bo->handle);
+		break;
 	case HOLDER_UNPLUG:
 		pull_device(bo);
 		break;
@@ -481,10 +478,10 @@ static void give_up_pages(enum holder_kind kind, struct kvm_bo *bo)
 		break;
 	case HOLDER_FORKS:
 		fork_bystander();
-		free_bo(bo);
+		kvm_bo_free(bo);
 		break;
 	default:
-		free_bo(bo);
+		kvm_bo_free(bo);
 	}
 }
 
@@ -803,7 +800,7 @@ static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 		      0);
 	while (slow_release_get(SLOW_RELEASE "delayed") == delayed)
 		usleep(100);
-	free_bo(bo);
+	kvm_bo_free(bo);
 	igt_assert_eq(pthread_join(race.thread, NULL), 0);
 	slow_release_set(0);
 	kvm_guest_unmap(guest, slot);
@@ -900,6 +897,7 @@ static void subtests(void)
 		[HOLDER_FREE] = "free",
 		[HOLDER_SWAPOUT] = "swapout",
 		[HOLDER_MOVE] = "move",
+		[HOLDER_PURGE] = "purge",
 		[HOLDER_UNPLUG] = "unplug",
 		[HOLDER_EXITS] = "vmm-exits",
 		[HOLDER_KILLED] = "vmm-killed",
@@ -924,7 +922,8 @@ static void subtests(void)
 		igt_install_exit_handler(slow_release_off);
 	}
 
-	igt_describe("KVM looks at the count of every reserved page.");
+	igt_describe(
+		"KVM looks at every reserved page's count (twin: policy naive).");
 	igt_subtest("i2-kvm-warns-of-count")
 	{
 		start();
@@ -932,7 +931,8 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		igt_describe("KVM gives pages back that TTM has freed.");
+		igt_describe(
+			"KVM gives back what TTM has freed (twin: policy naive).");
 		igt_subtest_f("i4-release-race-%s", delays[i].name)
 		{
 			start();
@@ -941,7 +941,8 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		igt_describe("kvm_vcpu_map() of a page that its BO gives up.");
+		igt_describe(
+			"kvm_vcpu_map() of a page given up (twin: policy naive).");
 		igt_subtest_f("i4-long-lived-holder-%s", holders[i])
 		{
 			start();
@@ -949,14 +950,14 @@ static void subtests(void)
 		}
 	}
 
-	igt_describe("A guest writes where its VMM may only read.");
+	igt_describe("regression: a guest writes where its VMM may only read.");
 	igt_subtest("i4-cve-2021-22543-read-only")
 	{
 		start();
 		cve_read_only();
 	}
 
-	igt_describe("KVM drops a page that TTM has just freed.");
+	igt_describe("KVM drops what TTM has just freed (twin: policy naive).");
 	igt_subtest("i4-cve-2021-22543-freed-in-use")
 	{
 		start();

@@ -534,21 +534,21 @@ static void subtests(void)
 	}
 
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-		igt_describe("A BO is mapped for DMA in every order.");
+		igt_describe("A BO is mapped for DMA (twin: policy naive).");
 		igt_subtest_f("i4-vfio-loaded-%s", orders[i].name)
 			every_order(orders[i].when);
 	}
 
-	igt_describe("The device reads and writes ordinary memory.");
+	igt_describe("control: the device reads and writes ordinary memory.");
 	igt_subtest("control-dma") control_dma();
 
-	igt_describe("A mapping for DMA is handed over to another process.");
+	igt_describe("A mapping for DMA is handed over (twin: policy naive).");
 	igt_subtest("i4-vfio-handover") both_kinds(handover);
 
-	igt_describe("The device writes to a BO that was freed.");
+	igt_describe("The device writes to a freed BO (twin: policy naive).");
 	igt_subtest("i4-vfio-dma-after-free") both_kinds(dma_after_free);
 
-	igt_describe("VFIO gives the pages of a freed BO back.");
+	igt_describe("VFIO gives a freed BO back (twin: policy naive).");
 	igt_subtest("i4-vfio-unmap-after-free") both_kinds(unmap_after_free);
 }
 
