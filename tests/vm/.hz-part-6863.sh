@@ -1,0 +1,188 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# check.sh KERNEL...: build everything, run every suite, collect the results in
+# build/results. One stream of work per kernel, side by side.
+
+. tests/vm/lib.sh
+
+RESULTS=${RESULTS:-$BUILD/results}
+RAW=$RESULTS/raw
+# Ways to boot, see guest/refusals.sh.
+REFUSALS='usual nopat unneeded'
+
+plan() { echo "$*" >>"$RESULTS/plan"; }
+
+# suite SUITE KERNEL FILE COMMAND...: run a command that prints result lines.
+suite() {
+	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS
+	shift 3
+	"$@" >"$text" 2>"$LOGS/$name.log" </dev/null || rc=$?
+	if [ $rc -eq 0 ] && ! grep -q '^PASS ' "$text"; then
+		echo "PASS suite-exit" >>"$text"
+	elif [ $rc -ne 0 ] && ! grep -q '^FAIL ' "$text"; then
+		echo "FAIL suite-exit exit $rc without a failed test: $(tail -n 1 "$LOGS/$name.log")" >>"$text"
+	fi
+	mv "$text" "$RAW/$name.txt"
+	printf '  %3d s  suite %s: %d passed, %d failed\n' $((SECONDS - start)) "$name" \
+		"$(grep -c '^PASS ' "$RAW/$name.txt")" "$(grep -c '^FAIL ' "$RAW/$name.txt")"
+}
+
+# vm_suite SUITE KERNEL FILE IMAGE SCRIPT ARGS SECONDS: run a guest script; that
+# the VM ends well and the kernel's log is clean are two more tests of it.
+vm_suite() {
+	local name=$1.$2.$3 vm=$BUILD/$2/vm
+	rm -f "$vm/$name".{out,console,verdict}
+	VM_OUT=$name VM_ARGS=$6 VM_SECONDS=$7 "$VM_DIR/run-vm.sh" "$2" "$4" "$5" 2>"$LOGS/$name.log" ||
+		printf '  fail   VM %s: %s\n' "$name" "$(grep -m 1 'error:' "$LOGS/$name.log")"
+	[ -f "$vm/$name.verdict" ] || return 0
+	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
+}
+
+# The hazard and pressure tests have boots of their own, see
+# guest/{hazard,fuzz,memory,vfio,pressure}.sh.
+igt_programs() {
+	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
+		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure)'
+}
+
+# What there is to be seen of the policy "counted" beyond the hazards. (The rest
+# is about the quarantine, or makes no difference between the policies.)
+COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_uapi'
+HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
+	vfio.naive vfio.counted'
+# The modules of their machines.
+MODULES='drm_ttm_helper kvm-amd brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
+# A machine with an IOMMU and a device that does DMA.
+VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
+
+# naive_suite KERNEL FILE SCRIPT: hazards under the naive mark. It hands out memory
+# that is in use, so it may well bring the kernel down before its tests have ended:
+# that is the defect, too, and takes the place of their results. A kernel that says
+# nothing of corrupted memory leaves the failures as they are.
+naive_suite() {
+	local name=hazard.$1.$2 said
+	VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" naive 300
+	! grep -qx 'PASS kernel-log' "$RAW/$name.txt" || return 0
+	said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
+		"$BUILD/$1/vm/$name.console") || return 0
+	printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"
+	printf 'TTM-PFNMAP-POLICY naive\nPASS naive-brings-the-kernel-down %s\n' "$said" >"$RAW/$name.txt"
+}
+
+# What corrupts memory, or would. check-long.sh sets how much is tried.
+hazard_suites() {
+	# Half of the memory is filled again and again: it is to be small.
+	export VM_MEMORY=768
+	naive_suite "$1" naive hazard.sh
+	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	naive_suite "$1" fuzz.naive fuzz.sh
+	vm_suite hazard "$1" fuzz.reserved check fuzz.sh "reserved${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
+	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
+	memory_suites "$1"
+	unset VM_MEMORY
+	vfio_suites "$1"
+}
+
+# With a disk to hibernate to.
+memory_suites() {
+	local policy disk=$1/vm/hibernate.img
+	truncate -s 1G "$BUILD/$disk"
+	for policy in reserved counted; do
+		VM_QEMU="-drive if=virtio,format=raw,file=/build/$disk" \
+			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 240
+	done
+	rm "$BUILD/$disk"
+}
+
+vfio_suites() {
+	export VM_QEMU=$VFIO_QEMU VM_APPEND=intel_iommu=on
+	naive_suite "$1" vfio.naive vfio.sh
+	vm_suite hazard "$1" vfio.counted check vfio.sh counted 240
+	unset VM_QEMU VM_APPEND
+}
+
+naive_image() {
+	"$VM_DIR/overlay.sh" "$1" naive
+	# shellcheck disable=SC2086 # one module a word
+	"$VM_DIR/initramfs.sh" "$1" naive naive $MODULES
+}
+
+our_image() {
+	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
+	"$VM_DIR/overlay.sh" "$1"
+	# shellcheck disable=SC2086 # one module a word
+	"$VM_DIR/initramfs.sh" "$1" check ours $MODULES
+}
+
+plan_hazards() {
+	local program
+	for program in $HAZARDS; do
+		echo "hazard $1 $program"
+	done
+}
+
+plan_kernel() {
+	local program
+	plan abi "$1" abi
+	plan abi "$1" vm-ops
+	plan smoke "$1" smoke
+	plan demo "$1" demo
+	plan bench "$1" bench
+	plan rig "$1" self-test
+	for program in $REFUSALS; do
+		plan refusals "$1" "$program"
+	done
+	plan hazard "$1" violation
+	for program in $(igt_programs); do
+		plan igt "$1" "$program"
+	done
+	for program in $COUNTED; do
+		plan igt "$1" "$program.counted"
+	done
+	plan_hazards "$1" >>"$RESULTS/plan"
+	plan pressure "$1" ttm_pfnmap_pressure
+}
+
+stream() {
+	local program
+	pin_kernel "$1"
+	our_image "$1"
+	vm_suite smoke "$1" smoke check smoke.sh '' 120
+	suite demo "$1" demo "$VM_DIR/demo.sh" "$1"
+	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
+	for program in $(igt_programs); do
+		vm_suite igt "$1" "$program" check igt.sh "$program" 900
+	done
+	for program in $COUNTED; do
+		vm_suite igt "$1" "$program.counted" check igt.sh "policy=counted,$program" 900
+	done
+	naive_image "$1"
+	hazard_suites "$1"
+	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
+	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
+	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
+	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
+	"$VM_DIR/overlay.sh" "$1" unneeded
+	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd
+	vm_suite refusals "$1" usual check refusals.sh usual 300
+	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
+	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
+	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
+}
+
+# Of its own: it mostly waits, and does not depend on the kernel.
+failures_stream() {
+	suite rig all failures "$VM_DIR/failures.sh" "$1"
+}
+
+# Of its own: KUnit compiles a kernel, on 6.12 alone.
+kunit_stream() {
+	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
+}
+
+mkdir -p "$RAW" "$LOGS"
+k=6.1
+pin_kernel 6.1; our_image 6.1; naive_image 6.1
+export VM_MEMORY=768; naive_suite 6.1 naive hazard.sh; vm_suite hazard 6.1 counted check hazard.sh counted,40 600; 
