@@ -110,7 +110,7 @@ naive_image() {
 }
 
 our_image() {
-	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma
+	export FILES=tools/demo_walk:tools/vmm_hold:tools/bad_vma:tools/verify_pages
 	"$VM_DIR/overlay.sh" "$1"
 	# shellcheck disable=SC2086 # one module a word
 	"$VM_DIR/initramfs.sh" "$1" check ours $MODULES
@@ -142,6 +142,9 @@ plan_kernel() {
 		plan igt "$1" "$program.counted"
 	done
 	plan_hazards "$1" >>"$RESULTS/plan"
+	for program in $HAZARDS; do
+		plan verify "$1" "$program"
+	done
 	plan pressure "$1" ttm_pfnmap_pressure
 }
 
@@ -159,6 +162,9 @@ stream() {
 	done
 	naive_image "$1"
 	hazard_suites "$1"
+	vm_suite verify "$1" naive naive verify.sh naive 120
+	vm_suite verify "$1" reserved check verify.sh reserved 120
+	vm_suite verify "$1" counted check verify.sh counted 120
 	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"

@@ -31,6 +31,8 @@ one_program() {
 		run "/igt/$1" --run-subtest "$subtest" </dev/null
 	done </tmp/igt.rest
 	echo "TTM-PFNMAP-PROGRAM-END $1"
+	/files/verify_pages check /tmp/reserved "verify-pages-$1" ||
+		echo "FAIL verify-pages-$1 exit $?"
 }
 
 parameters=
@@ -43,6 +45,9 @@ policy=*)
 	;;
 esac
 load drm || exit 1
+# After each program all pages are compared with the mode's books.
+/files/verify_pages baseline /tmp/reserved ||
+	echo "FAIL verify-pages the image was made without FILES=tools/verify_pages"
 # shellcheck disable=SC2086 # none or one
 load ttm $parameters || exit 1
 for module in drm_ttm_helper kvm kvm-amd; do
@@ -57,8 +62,11 @@ else
 fi
 # For the tests of what a VM still holds.
 load kvm_hold
-# A block device, for O_DIRECT.
-load brd rd_nr=1 rd_size=65536
+# A block device, for O_DIRECT, which is not tested on the debug kernels.
+case $(uname -r) in
+*-debug) ;;
+*) load brd rd_nr=1 rd_size=65536 ;;
+esac
 
 # shellcheck disable=SC2046 # one program a word
 [ $# -gt 0 ] || set -- $(cd /igt && ls)
