@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The part of kernels.sh that runs inside the root tree:
-#	fetch-kernel.sh SUITE DIR resolve	ask the mirror; names in DIR/packages, DIR/version
+#	fetch-kernel.sh SUITE DIR resolve [-rt]	ask the mirror; names in DIR/packages, DIR/version
 #	fetch-kernel.sh SUITE DIR download	the packages into DIR/debs
 #	fetch-kernel.sh SUITE DIR unpack TO	into TO
 set -euo pipefail
@@ -25,8 +25,8 @@ resolve() {
 	sed "s/trixie/$suite/g" /etc/apt/sources.list >"$dir/sources.list"
 	: >"$dir/status"
 	apt-get "${apt[@]}" update
-	image=$(depends linux-image-amd64 '^linux-image-[0-9]')
-	headers=$(depends linux-headers-amd64 '^linux-headers-[0-9]')
+	image=$(depends "linux-image${1:-}-amd64" '^linux-image-[0-9]')
+	headers=$(depends "linux-headers${1:-}-amd64" '^linux-headers-[0-9]')
 	source=$(depends linux-source '^linux-source-[0-9]')
 	more=$(depends "$headers" '^linux-(headers|kbuild)-')
 	printf '%s\n' "$image" "$headers" "$source" "$more" | sort -u >"$dir/packages"

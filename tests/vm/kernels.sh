@@ -9,7 +9,13 @@
 
 kernel=$1
 kernels_of "$kernel" >/dev/null
+if [[ $kernel = *-debug ]]; then
+	"$0" "${kernel%-debug}"
+	exec "$VM_DIR/debug-kernel.sh" "$kernel"
+fi
 suite=$(suite_of "$kernel")
+# Debian's flavour: none, or -rt.
+flavour=${kernel#"${kernel%-rt}"}
 kernels=$CACHE/kernels
 current=$kernels/$kernel.current
 
@@ -20,13 +26,13 @@ is_fresh() {
 
 remove_old() {
 	local old
-	for old in "$kernels/$kernel"-*; do
+	for old in "$kernels/$kernel"-[0-9]*; do
 		# Held shared by whoever works with it, see in-root.sh.
 		[ "${old##*/}" = "$1" ] || flock -n "$old" rm -rf --one-file-system "$old" || true
 	done
 }
 
-pin=RIG_KERNEL_${kernel/./_}
+pin=RIG_KERNEL_${kernel//[.-]/_}
 [ -z "${!pin:-}" ] || exit 0
 ! is_fresh || exit 0
 "$VM_DIR/root.sh" base
@@ -35,8 +41,8 @@ mkdir -p "$LOGS"
 ! is_fresh || exit 0
 
 # Not with the environment of a caller that waits for this kernel.
-fetch=(env -u IN_KERNEL IN_LAYER=base IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite")
-if ! "${fetch[@]}" resolve >"$LOGS/resolve-$kernel.log" 2>&1; then
+fetch=(env -u IN_KERNEL IN_LAYER=base IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite$flavour")
+if ! "${fetch[@]}" resolve "$flavour" >"$LOGS/resolve-$kernel.log" 2>&1; then
 	if ! has_kernel "$kernel"; then
 		show_log_end "$LOGS/resolve-$kernel.log"
 		die "cannot ask the Debian mirror for kernel $kernel" \
@@ -48,7 +54,7 @@ if ! "${fetch[@]}" resolve >"$LOGS/resolve-$kernel.log" 2>&1; then
 	exit 0
 fi
 
-name=$kernel-$(cat "$kernels/apt-$suite/version")
+name=$kernel-$(cat "$kernels/apt-$suite$flavour/version")
 if [ ! -d "$kernels/$name" ]; then
 	half_made "$kernels/$name.tmp" "$kernels/apt-$suite/debs"
 	need_space "$kernels" 2500 "kernel $kernel"

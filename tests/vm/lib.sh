@@ -37,13 +37,15 @@ die() {
 kernels_of() {
 	case "${1:-all}" in
 	all) printf '%s\n' "${ALL_KERNELS[@]}" ;;
-	6.1 | 6.12) printf '%s\n' "$1" ;;
+	6.1 | 6.12 | 6.1-rt | 6.1-debug | 6.12-debug) printf '%s\n' "$1" ;;
 	*) die "KERNEL=$1 is not known" "use KERNEL=6.1, KERNEL=6.12 or KERNEL=all" ;;
 	esac
 }
 
+# A debug kernel (6.1-debug, see debug-kernel.sh) is made of the stock one's source;
+# 6.1-rt is Debian's PREEMPT_RT flavour.
 suite_of() {
-	case "$1" in
+	case "${1%-*}" in
 	6.1) echo bookworm ;;
 	6.12) echo trixie ;;
 	esac
@@ -172,22 +174,30 @@ layer_dir() {
 # that are current now. A newer version, which another checkout may bring at any
 # time, neither replaces nor removes them.
 pin_kernel() {
-	local pin=RIG_KERNEL_${1/./_} held
-	[ -z "${!pin:-}" ] || return 0
-	"$VM_DIR/kernels.sh" "$1"
-	export "$pin=$(cat "$CACHE/kernels/$1.current")"
+	local base=${1%-debug} pin held
+	pin=RIG_KERNEL_${base//[.-]/_}
+	if [ -z "${!pin:-}" ]; then
+		"$VM_DIR/kernels.sh" "$base"
+		export "$pin=$(cat "$CACHE/kernels/$base.current")"
+	fi
+	[ "$base" = "$1" ] || "$VM_DIR/kernels.sh" "$1"
 	{ exec {held}<"$(kernel_dir "$1")" && flock -s "$held" && [ -d "$(kernel_dir "$1")" ]; } ||
 		die "the packages of kernel $1 were replaced by newer ones just now" "run it again"
 }
 
-has_kernel() { [ -s "$CACHE/kernels/$1.current" ] && [ -d "$CACHE/kernels/$(cat "$CACHE/kernels/$1.current")" ]; }
+has_kernel() { [ -d "$(kernel_dir "$1" 2>/dev/null)" ]; }
 
-# kernel_dir KERNEL: where this kernel's packages are unpacked.
+# kernel_dir KERNEL: where this kernel's packages are unpacked, or a debug kernel is.
 kernel_dir() {
-	local current=$CACHE/kernels/$1.current pin=RIG_KERNEL_${1/./_}
-	[ -z "${!pin:-}" ] || { echo "$CACHE/kernels/${!pin}" && return; }
-	[ -s "$current" ] || die "the packages of kernel $1 are not there yet" "run: make kernels KERNEL=$1"
-	echo "$CACHE/kernels/$(cat "$current")"
+	local base=${1%-debug} pin current key
+	current=$CACHE/kernels/$base.current
+	pin=RIG_KERNEL_${base//[.-]/_}
+	[ -n "${!pin:-}" ] || [ -s "$current" ] ||
+		die "the packages of kernel $1 are not there yet" "run: make kernels KERNEL=$base"
+	current=${!pin:-$(cat "$current")}
+	key=$(cat "$VM_DIR"/debug{.config,-kernel.sh} | sha256sum | cut -c1-12)
+	[ "$base" = "$1" ] || current=$1-${current#"$base-"}-$key
+	echo "$CACHE/kernels/$current"
 }
 
 # kernel_release KERNEL: what uname -r prints there.

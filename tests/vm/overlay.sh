@@ -16,7 +16,7 @@ kernel=$1
 kernels_of "$kernel" >/dev/null
 pin_kernel "$kernel"
 stock=$(kernel_dir "$kernel")
-headers=$(echo "$stock"/usr/src/linux-headers-*-common)
+headers=$(echo "$stock"/usr/src/linux-headers-*-common*)
 out=$BUILD/$kernel
 ours=$REPO/drivers/gpu/drm/ttm
 need_space "$BUILD" 300 "the build for $kernel"
@@ -111,7 +111,7 @@ apply_hooks() {
 # often it matched and that is compared here.
 check_hooks() {
 	[ -f "$ours/hooks.expect" ] || die "$ours/hooks.expect is missing: how often does each rule match?"
-	awk -v column="$([ "$kernel" = 6.1 ] && echo 2 || echo 3)" -v kernel="$kernel" '
+	awk -v column="$([ "${kernel%-*}" = 6.1 ] && echo 2 || echo 3)" -v kernel="$kernel" '
 		FNR == NR && !/^#/ && NF { expect[$1] = $column }
 		FNR != NR && $1 == "HOOK" { found[$2] += NF > 2 ? $3 : 1; seen[$2] = 1 }
 		END {
