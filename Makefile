@@ -38,6 +38,9 @@ check: ## every test on every kernel; JUnit in build/results
 check-long: ## the hazards, for hours; writes the tables in Documentation/
 	@$(vm)/check-long.sh $(KERNELS)
 
+check-debug: ## the suites on kernels with KASAN, lockdep and fault injection
+	@$(vm)/check.sh debug $(KERNELS)
+
 bench: $(KERNELS:%=modules-%) ## what the mode costs, in instructions, faults and exits
 	@$(call script,bench) $(KERNELS)
 
@@ -75,4 +78,4 @@ modules-%: kernels-%
 kernels-%: root
 	@$(vm)/kernels.sh $*
 
-.PHONY: help demo check check-long bench style format abi kunit modules root kernels shell clean distclean
+.PHONY: help demo check check-long check-debug bench style format abi kunit modules root kernels shell clean distclean

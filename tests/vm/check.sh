@@ -3,6 +3,7 @@
 #
 # check.sh KERNEL...: build everything, run every suite, collect the results in
 # build/results. One stream of work per kernel, side by side.
+# check.sh debug KERNEL...: the suites that say more on a debug kernel, on those.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -39,11 +40,11 @@ vm_suite() {
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
-# The hazard and pressure tests have boots of their own, see
-# guest/{hazard,fuzz,memory,vfio,pressure}.sh.
+# Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure}.sh.
+# Those that make allocations fail need a debug kernel.
 igt_programs() {
 	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
-		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure)'
+		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults)'
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards. (The rest
@@ -56,13 +57,14 @@ MODULES='drm_ttm_helper kvm-amd brd virtio_blk virtio_pci vfio-pci vfio_iommu_ty
 # A machine with an IOMMU and a device that does DMA.
 VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 
-# naive_suite KERNEL FILE SCRIPT: hazards under the naive mark. It hands out memory
-# that is in use, so it may well bring the kernel down before its tests have ended:
+# naive_suite KERNEL FILE SCRIPT [SWAPOUTS SECONDS]: hazards under the naive mark. It
+# hands out memory that is in use, so it may well bring the kernel down before its tests have ended:
 # that is the defect, too, and takes the place of their results. A kernel that says
 # nothing of corrupted memory leaves the failures as they are.
 naive_suite() {
 	local name=hazard.$1.$2 said
-	VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" naive 300
+	VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
+		"naive${4:+,$4}" "${5:-300}"
 	! grep -qx 'PASS kernel-log' "$RAW/$name.txt" || return 0
 	said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 		"$BUILD/$1/vm/$name.console") || return 0
@@ -142,7 +144,7 @@ plan_kernel() {
 		plan igt "$1" "$program.counted"
 	done
 	plan_hazards "$1" >>"$RESULTS/plan"
-	for program in $HAZARDS; do
+	for program in naive reserved counted; do
 		plan verify "$1" "$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
@@ -182,6 +184,70 @@ failures_stream() {
 	suite rig all failures "$VM_DIR/failures.sh" "$1"
 }
 
+# What the debug kernels (debug.config) are for: locking, use after free, page
+# state, and allocations that fail. They are slow, so KVM's tests are a selection.
+DEBUG_PROGRAMS='ttm_pfnmap_quarantine ttm_pfnmap_lifetime ttm_pfnmap_lifetime_nokvm
+	ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
+DEBUG_COUNTED='ttm_pfnmap_kvm_move'
+
+plan_debug() {
+	local program
+	for program in $DEBUG_PROGRAMS; do
+		plan debug "$1-debug" "$program"
+	done
+	for program in $DEBUG_COUNTED; do
+		plan debug "$1-debug" "$program.counted"
+	done
+	plan faults "$1-debug" reserved
+	plan hazard "$1-debug" naive
+	plan hazard "$1-debug" reserved
+}
+
+debug_stream() {
+	local kernel=$1-debug program
+	export FILES=tools/vmm_hold:tools/verify_pages VM_MEMORY=3072
+	export VM_APPEND="page_owner=on page_poison=1"
+	"$VM_DIR/overlay.sh" "$kernel"
+	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd
+	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" reserved check debug-faults.sh reserved 1200
+	for program in $DEBUG_PROGRAMS; do
+		vm_suite debug "$kernel" "$program" check igt.sh "$program" 1800
+	done
+	for program in $DEBUG_COUNTED; do
+		vm_suite debug "$kernel" "$program.counted" check igt.sh "policy=counted,$program" 1800
+	done
+	vm_suite hazard "$kernel" reserved check hazard.sh reserved,40 1200
+	"$VM_DIR/overlay.sh" "$kernel" naive
+	"$VM_DIR/initramfs.sh" "$kernel" naive naive drm_ttm_helper kvm-amd
+	naive_suite "$kernel" naive hazard.sh 40 1200
+}
+
+# PREEMPT_RT: locks that sleep, softirqs that are preempted. Its KVM wants a TSC of
+# constant rate, which TCG has and does not offer.
+RT_PROGRAMS='ttm_pfnmap_quarantine ttm_pfnmap_lifetime ttm_pfnmap_kvm_move'
+RT_CPU='-accel tcg,thread=multi -cpu max,+invtsc,x-force-features=on,migratable=off -smp 2'
+
+plan_rt() {
+	local program
+	for program in $RT_PROGRAMS; do
+		plan rt 6.1-rt "$program"
+	done
+	plan hazard 6.1-rt reserved
+	plan hazard 6.1-rt counted
+}
+
+rt_stream() {
+	local kernel=6.1-rt program
+	export FILES=tools/vmm_hold:tools/verify_pages VM_CPU=$RT_CPU
+	"$VM_DIR/overlay.sh" "$kernel"
+	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd brd vfio
+	for program in $RT_PROGRAMS; do
+		vm_suite rt "$kernel" "$program" check igt.sh "$program" 900
+	done
+	vm_suite hazard "$kernel" reserved check hazard.sh reserved,40 600
+	vm_suite hazard "$kernel" counted check hazard.sh counted,40 600
+}
+
 # Of its own: KUnit compiles a kernel, on 6.12 alone.
 kunit_stream() {
 	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
@@ -207,20 +273,39 @@ case "${1:-}" in
 	failures_stream "$2"
 	exit
 	;;
+--debug)
+	debug_stream "$2"
+	exit
+	;;
+--rt)
+	rt_stream
+	exit
+	;;
 --kunit)
 	kunit_stream
 	exit
 	;;
 esac
 
+# The debug kernels, and with 6.1 PREEMPT_RT: less, with more to notice it.
+if [ "${1:-}" = debug ]; then
+	shift
+	debug=1
+fi
+
 lock "$BUILD/check.lock"
 rm -rf "$RESULTS"
 mkdir -p "$RAW" "$LOGS"
-plan style all style
 plan rig all scan-log
-plan rig all failures
 plan rig all twins
+[ -n "${debug:-}" ] || plan style all style
+[ -n "${debug:-}" ] || plan rig all failures
 for kernel; do
+	if [ -n "${debug:-}" ]; then
+		plan_debug "$kernel"
+		[ "$kernel" != 6.1 ] || plan_rt
+		continue
+	fi
 	plan_kernel "$kernel"
 	[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
 done
@@ -233,23 +318,34 @@ for kernel; do
 	pin_kernel "$kernel"
 done
 streams=()
-for kernel; do
-	"$0" --stream "$kernel" &
+
+# start NAME KERNEL: a stream of its own.
+start() {
+	"$0" "--$1" "$2" &
 	streams+=($!)
-done
+}
+
 failed=0
-if [[ " $* " == *" 6.12 "* ]]; then
-	"$0" --kunit &
-	streams+=($!)
+if [ -n "${debug:-}" ]; then
+	for kernel; do
+		start debug "$kernel"
+		[ "$kernel" != 6.1 ] || start rt 6.1
+	done
 else
-	say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
+	for kernel; do
+		start stream "$kernel"
+	done
+	if [[ " $* " == *" 6.12 "* ]]; then
+		start kunit 6.12
+	else
+		say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
+	fi
+	start failures "${!#}"
 fi
-"$0" --failures "${!#}" &
-streams+=($!)
 for pid in "${streams[@]}"; do
 	wait "$pid" || failed=1
 done
-suite style all style "$VM_DIR/style.sh" "$@"
+[ -n "${debug:-}" ] || suite style all style "$VM_DIR/style.sh" "$@"
 
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?
