@@ -37,7 +37,10 @@ exec 6>&-
 
 own=()
 case "$flavour" in
-ours) own+=("$BUILD/$kernel/ttm/ttm.ko") ;;
+ours)
+	own+=("$BUILD/$kernel/ttm/ttm.ko")
+	[[ " $* " != *" virtio-gpu "* ]] || own+=("$BUILD/$kernel/virtio/virtio-gpu.ko")
+	;;
 unneeded | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
 stock) ;;
 *) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded or naive" ;;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # overlay.sh KERNEL: build/KERNEL/ttm = the kernel package's own TTM, our files
-# and the hooks; vttm and kmod = the test modules. Then build them.
+# and the hooks; virtio = the same of virtio-gpu; vttm and kmod = the test modules.
+# Then build them.
 # overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
 # overlay.sh KERNEL unneeded: build/KERNEL/ttm-unneeded = ours, made as for a
 # kernel whose KVM does not guess, which is where the mode has nothing to do.
@@ -90,6 +91,21 @@ make_ttm() {
 	write_flags >>"$dir/Makefile"
 }
 
+# virtio-gpu looks for its trace header where the kernel's tree has it.
+make_virtio() {
+	local dir=$1 file
+	mkdir -p "$dir"
+	cp "$stock"/stock/drivers/gpu/drm/virtio/{*.[ch],Makefile} "$dir/"
+	sed -i 's,\(TRACE_INCLUDE_PATH\) .*,\1 .,' "$dir/virtgpu_trace.h"
+	copy_headers "$dir" ours
+	apply_hooks "$dir"
+	cp "$ours"/*.[ch] "$dir/"
+	for file in "$ours"/*.c; do
+		file=${file##*/} && echo "virtio-gpu-y += ${file%.c}.o"
+	done >>"$dir/Makefile"
+	write_flags >>"$dir/Makefile"
+}
+
 make_ttm_stock() {
 	mkdir -p "$1"
 	copy_stock_ttm "$1"
@@ -98,10 +114,10 @@ make_ttm_stock() {
 }
 
 apply_hooks() {
-	local counts=$LOGS/hooks-$kernel.log rc=0
+	local counts=$LOGS/hooks-$kernel-${ours##*/}.log rc=0
 	[ -f "$ours/hooks.cocci" ] || return 0
 	"$VM_DIR/in-root.sh" spatch --very-quiet --no-show-diff --in-place --no-includes \
-		--sp-file /src/drivers/gpu/drm/ttm/hooks.cocci --dir "/build/${1#"$BUILD"/}" \
+		--include-headers --sp-file "/src/${ours#"$REPO"/}/hooks.cocci" --dir "/build/${1#"$BUILD"/}" \
 		>"$counts" 2>&1 || rc=$?
 	check_hooks "$counts"
 	[ $rc -eq 0 ] || { show_log_end "$counts" && die "spatch failed on kernel $kernel (exit $rc)"; }
@@ -192,6 +208,8 @@ naive)
 esac
 part ttm make_ttm
 build ttm "our ttm.ko"
+ours=$REPO/drivers/gpu/drm/virtio part virtio make_virtio
+build virtio "our virtio-gpu.ko" "/build/$kernel/ttm/Module.symvers"
 if [ -f "$ours/tests/vttm.c" ]; then
 	part vttm make_test_modules "$ours"/tests/vttm*.[ch]
 	build vttm "the test driver vttm.ko"

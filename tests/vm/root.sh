@@ -3,7 +3,8 @@
 #
 # root.sh [LAYER]: the Debian 13 tree that holds every tool, made once.
 # LAYER is base (the default) or the suffix of a packages.* file, which is a
-# copy of base with more packages.
+# copy of base with more packages; a line "# Suite: NAME" in it makes that suite
+# of the same archive win. The layer mesa is no copy: it becomes a guest's disk.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -30,26 +31,38 @@ remove_trees() {
 	done
 }
 
-make_base() {
+# make_tree TREE LAYER: from nothing.
+make_tree() {
 	mmdebstrap --mode=root --variant=minbase \
 		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		--include="$(packages "$VM_DIR/packages.base")" trixie "$1"
+		--include="$(packages "$VM_DIR/packages.$2")" trixie "$1"
 	mkdir -p "$1/src" "$1/build" "$1/cache" "$1/usr/src" "$1/usr/lib/modules"
 }
 
+# add_suite TREE SUITE: as one more line of apt's, made from the first one.
+add_suite() {
+	local sources=$1/etc/apt/sources.list
+	sed -i "1{p;s/ trixie / $2 /}" "$sources"
+	grep -q " $2 " "$sources" || die "cannot add the suite $2 to $sources"
+}
+
+# make_layer TREE LAYER: from base.
 make_layer() {
+	local suite
+	suite=$(sed -n 's/^# Suite: //p' "$VM_DIR/packages.$2")
 	cp -a --reflink=auto "$(layer_dir base)" "$1"
+	[ -z "$suite" ] || add_suite "$1" "$suite"
 	# apt needs a resolver and /proc; this is already a private namespace.
 	cat /etc/resolv.conf >"$1/etc/resolv.conf"
 	mount -t proc proc "$1/proc" 2>/dev/null || mount --rbind /proc "$1/proc"
 	mount --rbind /dev "$1/dev"
 	env -u TMPDIR chroot "$1" sh -euc "apt-get -o APT::Sandbox::User=root update
 		DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root install -y \
-			--no-install-recommends $(packages "$VM_DIR/packages.$2" | tr , ' ')
+			--no-install-recommends ${suite:+-t $suite} $(packages "$VM_DIR/packages.$2" | tr , ' ')
 		apt-get clean
 		rm -rf /var/lib/apt/lists/*"
 	umount -l "$1/proc" "$1/dev"
@@ -65,7 +78,10 @@ if [ "${1:-}" = --make ]; then
 	# Where mmdebstrap leaves its own files if it is killed.
 	export TMPDIR=$tree.work
 	mkdir "$TMPDIR"
-	if [ "$layer" = base ]; then make_base "$tree.tmp"; else make_layer "$tree.tmp" "$layer"; fi
+	case "$layer" in
+	base | mesa) make_tree "$tree.tmp" "$layer" ;;
+	*) make_layer "$tree.tmp" "$layer" ;;
+	esac
 	: >"$tree.used"
 	mv -T "$tree.tmp" "$tree"
 	exit
@@ -79,7 +95,7 @@ layer=${1:-base}
 [ -f "$VM_DIR/packages.$layer" ] || die "there is no layer $layer"
 tree=$(layer_dir "$layer")
 [ ! -d "$tree" ] || exit 0
-[ "$layer" = base ] || "$0" base
+[ "$layer" = base ] || [ "$layer" = mesa ] || "$0" base
 lock "$CACHE/root.lock"
 [ ! -d "$tree" ] || exit 0
 half_made "$tree.tmp" "$tree.work"

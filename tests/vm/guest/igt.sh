@@ -4,37 +4,6 @@
 # igt.sh [policy=POLICY] [PROGRAM...]: run IGT test programs, all of them by
 # default, on vttm with a twin that never opted in. results.py reads what is printed.
 
-# run PROGRAM [ARGUMENT...]: its output goes on, and into /tmp/igt.log.
-run() {
-	{
-		"$@"
-		echo "TTM-PFNMAP-EXIT $?"
-	} 2>&1 | tee -a /tmp/igt.log
-}
-
-unreported() {
-	while read -r subtest; do
-		grep -q "^Subtest $subtest: " /tmp/igt.log || echo "$subtest"
-	done </tmp/igt.list
-}
-
-one_program() {
-	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
-	: >/tmp/igt.log
-	"/igt/$1" --list-subtests >/tmp/igt.list
-	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
-	run "/igt/$1"
-	# A crash ends the program: the rest gets a process each.
-	unreported >/tmp/igt.rest
-	while read -r subtest; do
-		echo "TTM-PFNMAP-AGAIN $subtest"
-		run "/igt/$1" --run-subtest "$subtest" </dev/null
-	done </tmp/igt.rest
-	echo "TTM-PFNMAP-PROGRAM-END $1"
-	/files/verify_pages check /tmp/reserved "verify-pages-$1" ||
-		echo "FAIL verify-pages-$1 exit $?"
-}
-
 parameters=
 wanted=reserved
 case "${1:-}" in
@@ -72,6 +41,8 @@ esac
 [ $# -gt 0 ] || set -- $(cd /igt && ls)
 for program; do
 	one_program "$program"
+	/files/verify_pages check /tmp/reserved "verify-pages-$program" ||
+		echo "FAIL verify-pages-$program exit $?"
 done
 
 modprobe -r vttm && echo "PASS unload-vttm" || echo "FAIL unload-vttm vttm cannot be unloaded after the tests"

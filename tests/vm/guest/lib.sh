@@ -65,3 +65,35 @@ hazards_end() {
 	done
 	[ "$wanted" != naive ] || announce_end
 }
+
+# ---- IGT programs. results.py reads what is printed.
+
+# run PROGRAM [ARGUMENT...]: its output goes on, and into /tmp/igt.log.
+run() {
+	{
+		"$@"
+		echo "TTM-PFNMAP-EXIT $?"
+	} 2>&1 | tee -a /tmp/igt.log
+}
+
+unreported() {
+	while read -r subtest; do
+		grep -q "^Subtest $subtest: " /tmp/igt.log || echo "$subtest"
+	done </tmp/igt.list
+}
+
+# one_program NAME: of /igt, under this boot's policy.
+one_program() {
+	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
+	: >/tmp/igt.log
+	"/igt/$1" --list-subtests >/tmp/igt.list
+	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
+	run "/igt/$1"
+	# A crash ends the program: the rest gets a process each.
+	unreported >/tmp/igt.rest
+	while read -r subtest; do
+		echo "TTM-PFNMAP-AGAIN $subtest"
+		run "/igt/$1" --run-subtest "$subtest" </dev/null
+	done </tmp/igt.rest
+	echo "TTM-PFNMAP-PROGRAM-END $1"
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Where stock virtio-gpu calls what manages its window (virtgpu_window.h says
+// what each call is for). A rule is named for what it is about. A rule that does
+// not match is silent, so each prints "HOOK <rule>" for every match, and the build
+// compares with hooks.expect.
+
+@initialize:python@
+@@
+
+def hook(name):
+    print("HOOK %s" % name)
+
+// ---- virtgpu_drv.h: a blob may be a TTM BO, a command may concern a range.
+
+@drv_object@
+position p;
+@@
+ struct virtio_gpu_object {
+-	struct drm_gem_shmem_object base@p;
++	union {
++		struct drm_gem_shmem_object base;
++		struct ttm_buffer_object tbo;
++	};
+	...
+ };
+
+@script:python@
+p << drv_object.p;
+@@
+hook("drv_object")
+
+@drv_vbuffer@
+position p;
+@@
+ struct virtio_gpu_vbuffer {
+	...
+	struct virtio_gpu_object_array *objs@p;
++	struct virtio_gpu_range *range;
+	...
+ };
+
+@script:python@
+p << drv_vbuffer.p;
+@@
+hook("drv_vbuffer")
+
+@drv_device@
+position p;
+@@
+ struct virtio_gpu_device {
+	struct drm_device *ddev@p;
++	struct virtio_gpu_window *window;
+	...
+ };
+
+@script:python@
+p << drv_device.p;
+@@
+hook("drv_device")
+
+@drv_header depends on drv_object@
+@@
+ #include <drm/virtgpu_drm.h>
++#include "virtgpu_window.h"
+
+@script:python depends on drv_header@
+@@
+hook("drv_header")
+
+// ---- virtgpu_vq.c: commands that carry a range, sent from another file.
+
+@vq_free@
+identifier vgdev, vbuf;
+position p;
+@@
+ static void free_vbuf@p(struct virtio_gpu_device *vgdev,
+			 struct virtio_gpu_vbuffer *vbuf)
+ {
++	if (vbuf->range)
++		virtio_gpu_range_put(vbuf->range);
+	...
+ }
+
+@script:python@
+p << vq_free.p;
+@@
+hook("vq_free")
+
+@vq_alloc@
+identifier vgdev;
+position p;
+@@
+-static
+ void *virtio_gpu_alloc_cmd_resp@p(struct virtio_gpu_device *vgdev, ...)
+ { ... }
+
+@script:python@
+p << vq_alloc.p;
+@@
+hook("vq_alloc")
+
+@vq_queue@
+identifier vgdev;
+position p;
+@@
+-static
+ int virtio_gpu_queue_ctrl_buffer@p(struct virtio_gpu_device *vgdev, ...)
+ { ... }
+
+@script:python@
+p << vq_queue.p;
+@@
+hook("vq_queue")
+
+// ---- virtgpu_vram.c: where blobs are made and told apart.
+
+@vram_create@
+identifier vgdev, params, bo_ptr, vram;
+position p;
+@@
+ int virtio_gpu_vram_create(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_object_params *params,
+			    struct virtio_gpu_object **bo_ptr)
+ {
+ ...
++if (virtio_gpu_window_takes(vgdev, params))
++	return virtio_gpu_window_create(vgdev, params, bo_ptr);
++
+ vram = kzalloc@p(sizeof(*vram), GFP_KERNEL);
+ ...
+ }
+
+@script:python@
+p << vram_create.p;
+@@
+hook("vram_create")
+
+@is_vram@
+typedef bool;
+identifier bo;
+expression E;
+position p;
+@@
+ bool virtio_gpu_is_vram(struct virtio_gpu_object *bo)
+ {
+-	return@p E;
++	return E || virtio_gpu_is_window(bo);
+ }
+
+@script:python@
+p << is_vram.p;
+@@
+hook("is_vram")
+
+// ---- virtgpu_kms.c, virtgpu_debugfs.c: the device comes and goes.
+
+@kms_init@
+identifier vgdev;
+position p;
+@@
+ drm_mm_init@p(&vgdev->host_visible_mm, ...);
++virtio_gpu_window_init(vgdev);
+
+@script:python@
+p << kms_init.p;
+@@
+hook("kms_init")
+
+@kms_deinit@
+identifier dev, vgdev;
+position p;
+@@
+ void virtio_gpu_deinit(struct drm_device *dev)
+ {
+ ...
+ virtio_reset_device@p(vgdev->vdev);
++virtio_gpu_window_gone(vgdev);
+ ...
+ }
+
+@script:python@
+p << kms_deinit.p;
+@@
+hook("kms_deinit")
+
+@debugfs@
+identifier minor;
+position p;
+@@
+ void virtio_gpu_debugfs_init@p(struct drm_minor *minor)
+ {
+ ...
++virtio_gpu_window_debugfs_init(minor);
+ }
+
+@script:python@
+p << debugfs.p;
+@@
+hook("debugfs")

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-gpu: blobs that the host shows in its window, as TTM BOs.
+ */
+
+/**
+ * DOC: blobs in a window managed by TTM
+ *
+ * With virtio_gpu.ttm_blobs=1 a HOST3D blob that the CPU may map is a TTM BO,
+ * which is either in the window (VIRTIO_GPU_PL_WINDOW) or known to the host alone
+ * (VIRTIO_GPU_PL_HOST). Its contents are the host's in both cases, so moving it
+ * copies nothing: MAP_BLOB brings it in, UNMAP_BLOB sends it out. A fault brings
+ * it in, and TTM evicts the least recently faulted blobs where there is no room.
+ *
+ * The GEM object of a blob *is* the one in its TTM BO (a union in struct
+ * virtio_gpu_object), so there is one reservation object, one mmap offset and one
+ * GEM reference count. User space's handles hold that count; its release drops
+ * the TTM reference of the creator, each mapping holds another one, and the last
+ * of them tells the host to forget the blob.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/io.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_print.h>
+#include <drm/ttm/ttm_pfnmap.h>
+
+#include "virtgpu_drv.h"
+
+static bool virtio_gpu_ttm_blobs;
+module_param_named(ttm_blobs, virtio_gpu_ttm_blobs, bool, 0444);
+MODULE_PARM_DESC(
+	ttm_blobs,
+	"Let TTM manage the host-visible window, so that it never runs out (default: false)");
+
+/* Where the GEM object is must not depend on which of the two a blob is. */
+static_assert(offsetof(struct virtio_gpu_object, base.base) ==
+	      offsetof(struct virtio_gpu_object, tbo.base));
+
+static const struct ttm_place virtio_gpu_place_window = {
+	.mem_type = VIRTIO_GPU_PL_WINDOW,
+};
+
+static const struct ttm_place virtio_gpu_place_host = {
+	.mem_type = VIRTIO_GPU_PL_HOST,
+};
+
+static struct virtio_gpu_device *tbo_to_vgdev(struct ttm_buffer_object *tbo)
+{
+	return tbo->base.dev->dev_private;
+}
+
+static struct ttm_buffer_object *obj_to_tbo(struct drm_gem_object *obj)
+{
+	return container_of(obj, struct ttm_buffer_object, base);
+}
+
+/* The reservation is held. */
+static int virtio_gpu_tbo_place(struct ttm_buffer_object *tbo,
+				const struct ttm_place *place)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_placement placement = {};
+
+	virtio_gpu_placement_set(&placement, place);
+	return ttm_bo_validate(tbo, &placement, &ctx);
+}
+
+/*
+ * TTM does not wait for a blob that another task has reserved, as all blobs in the
+ * window may be for a moment: try again until one is free. The reservation of @tbo
+ * is held, which stops nobody: it is not in the window.
+ */
+static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
+{
+	unsigned long deadline = jiffies + virtio_gpu_window_timeout();
+	int ret;
+
+	while ((ret = virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window))) {
+		if (ret != -ENOMEM && ret != -EBUSY)
+			break;
+		if (time_after(jiffies, deadline))
+			return -ENOSPC;
+		schedule_timeout_killable(1);
+		if (fatal_signal_pending(current))
+			return -ERESTARTSYS;
+	}
+	return ret;
+}
+
+/* In the window, and the host says so. The reservation is held. */
+static int virtio_gpu_tbo_bring_in(struct ttm_buffer_object *tbo)
+{
+	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
+	int ret;
+
+	if (!virtio_gpu_range_of(tbo)) {
+		ret = virtio_gpu_window_queue_wait(window);
+		if (!ret)
+			ret = virtio_gpu_tbo_enter(tbo);
+		if (ret)
+			return ret;
+	}
+	ret = virtio_gpu_range_wait(virtio_gpu_range_of(tbo));
+	/* What the host refused takes no room. */
+	if (ret == -EINVAL)
+		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_host);
+	return ret;
+}
+
+/* ---- TTM's callbacks --------------------------------------------------- */
+
+static void virtio_gpu_evict_flags(struct ttm_buffer_object *tbo,
+				   struct ttm_placement *placement)
+{
+	virtio_gpu_placement_set(placement, &virtio_gpu_place_host);
+}
+
+/* TTM has zapped the PTEs; the old range is unmapped when it is freed. */
+static int virtio_gpu_move(struct ttm_buffer_object *tbo, bool evict,
+			   struct ttm_operation_ctx *ctx,
+			   struct ttm_resource *new_mem, struct ttm_place *hop)
+{
+	ttm_bo_move_null(tbo, new_mem);
+	if (new_mem->mem_type == VIRTIO_GPU_PL_WINDOW)
+		virtio_gpu_range_map(virtio_gpu_range_of(tbo));
+	else if (evict)
+		atomic_long_inc(&tbo_to_vgdev(tbo)->window->evictions);
+	return 0;
+}
+
+/*
+ * On x86 a PTE of I/O memory gets the memory type that the kernel has noted for
+ * the address, whatever is asked for: note the host's choice by an own mapping.
+ */
+static int virtio_gpu_io_mem_reserve(struct ttm_device *bdev,
+				     struct ttm_resource *mem)
+{
+	struct virtio_gpu_window *window =
+		container_of(bdev, struct virtio_gpu_window, bdev);
+	struct virtio_gpu_range *range;
+	phys_addr_t addr;
+	void __iomem *va;
+
+	if (mem->mem_type != VIRTIO_GPU_PL_WINDOW)
+		return 0;
+
+	range = container_of(mem, struct virtio_gpu_range, base);
+	addr = window->vgdev->host_visible_region.addr + range->node.start;
+	switch (range->map_info & VIRTIO_GPU_MAP_CACHE_MASK) {
+	case VIRTIO_GPU_MAP_CACHE_WC:
+		va = ioremap_wc(addr, range->node.size);
+		mem->bus.caching = ttm_write_combined;
+		break;
+	case VIRTIO_GPU_MAP_CACHE_UNCACHED:
+		va = ioremap(addr, range->node.size);
+		mem->bus.caching = ttm_uncached;
+		break;
+	default:
+		va = ioremap_cache(addr, range->node.size);
+		mem->bus.caching = ttm_cached;
+		break;
+	}
+	if (!va)
+		return -ENOMEM;
+
+	mem->bus.addr = (__force void *)va;
+	mem->bus.offset = addr;
+	mem->bus.is_iomem = true;
+	return 0;
+}
+
+static void virtio_gpu_io_mem_free(struct ttm_device *bdev,
+				   struct ttm_resource *mem)
+{
+	iounmap((__force void __iomem *)mem->bus.addr);
+}
+
+/* Not const: up to 6.2 ttm_device_init() does not take a const one. */
+static struct ttm_device_funcs virtio_gpu_ttm_funcs = {
+	.eviction_valuable = ttm_bo_eviction_valuable,
+	.evict_flags = virtio_gpu_evict_flags,
+	.move = virtio_gpu_move,
+	.io_mem_reserve = virtio_gpu_io_mem_reserve,
+	.io_mem_free = virtio_gpu_io_mem_free,
+};
+
+/* ---- CPU mappings ------------------------------------------------------ */
+
+static vm_fault_t virtio_gpu_fault_result(struct ttm_buffer_object *tbo,
+					  int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case -EINTR:
+	case -ERESTARTSYS:
+	case -EAGAIN:
+		return VM_FAULT_NOPAGE;
+	default:
+		drm_err_ratelimited(
+			tbo->base.dev,
+			"no place in the window for %zu bytes (%d)\n",
+			tbo->base.size, err);
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+/* The reservation is held. */
+static vm_fault_t virtio_gpu_fault_reserved(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ttm_buffer_object *tbo = vma->vm_private_data;
+	vm_fault_t ret;
+
+	ret = virtio_gpu_fault_result(tbo, virtio_gpu_tbo_bring_in(tbo));
+	if (ret)
+		return ret;
+	return ttm_bo_vm_fault_reserved(vmf, vma->vm_page_prot,
+					TTM_BO_VM_NUM_PREFAULT);
+}
+
+/* Waits for the host without the mmap lock; the fault is tried again after it. */
+static vm_fault_t virtio_gpu_fault_unlocked(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
+		dma_resv_unlock(tbo->base.resv);
+		return VM_FAULT_RETRY;
+	}
+	ttm_bo_get(tbo);
+	mmap_read_unlock(vmf->vma->vm_mm);
+	/* If it fails, the next try says so. */
+	virtio_gpu_tbo_bring_in(tbo);
+	ttm_bo_unreserve(tbo);
+	ttm_bo_put(tbo);
+	return VM_FAULT_RETRY;
+}
+
+static vm_fault_t virtio_gpu_fault_entered(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+	vm_fault_t ret;
+
+	ret = ttm_bo_vm_reserve(tbo, vmf);
+	if (ret)
+		return ret;
+	if (!virtio_gpu_range_mapped(virtio_gpu_range_of(tbo)) &&
+	    fault_flag_allow_retry_first(vmf->flags))
+		return virtio_gpu_fault_unlocked(vmf);
+
+	ret = virtio_gpu_fault_reserved(vmf);
+	/* No fence makes TTM retry, so it has not unlocked the BO. */
+	ttm_bo_unreserve(tbo);
+	return ret;
+}
+
+static vm_fault_t virtio_gpu_window_fault(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+	struct drm_device *ddev = tbo->base.dev;
+	vm_fault_t ret;
+	int idx;
+
+	if (!drm_dev_enter(ddev, &idx))
+		return VM_FAULT_SIGBUS;
+	ret = virtio_gpu_fault_entered(vmf);
+	drm_dev_exit(idx);
+	return ret;
+}
+
+static const struct vm_operations_struct virtio_gpu_window_vm_ops = {
+	.fault = virtio_gpu_window_fault,
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_vm_close,
+};
+
+/*
+ * A blob that was brought in when it was created has the host's answer by now or
+ * soon: one that the host refuses to map cannot be mapped, as without TTM. A late
+ * answer is the fault's business.
+ */
+static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo)
+{
+	struct virtio_gpu_range *range;
+	int ret;
+
+	ret = ttm_bo_reserve(tbo, true, false, NULL);
+	if (ret)
+		return ret;
+	range = virtio_gpu_range_of(tbo);
+	if (range)
+		ret = virtio_gpu_range_wait(range);
+	ttm_bo_unreserve(tbo);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+static int virtio_gpu_window_mmap(struct drm_gem_object *obj,
+				  struct vm_area_struct *vma)
+{
+	struct ttm_buffer_object *tbo = obj_to_tbo(obj);
+	int ret;
+
+	/* As without TTM. */
+	if (vma->vm_end - vma->vm_start != obj->size)
+		return -EINVAL;
+	if (obj->size > tbo_to_vgdev(tbo)->window->size)
+		return -ENOSPC;
+
+	ret = virtio_gpu_window_verdict(tbo);
+	if (!ret)
+		ret = ttm_bo_mmap_obj(vma, tbo);
+	/* The mapping holds the BO, not the GEM object. */
+	if (!ret)
+		drm_gem_object_put(obj);
+	return ret;
+}
+
+/* ---- GEM's callbacks --------------------------------------------------- */
+
+/* Importers use the address in the window, so it must stay. */
+static int virtio_gpu_window_pin(struct drm_gem_object *obj)
+{
+	struct ttm_buffer_object *tbo = obj_to_tbo(obj);
+	struct virtio_gpu_object_vram *vram =
+		to_virtio_gpu_vram(gem_to_virtio_gpu_obj(obj));
+	struct virtio_gpu_range *range;
+	int idx, ret;
+
+	if (!drm_dev_enter(obj->dev, &idx))
+		return -ENODEV;
+	virtio_gpu_pin_lock(obj);
+	ret = virtio_gpu_tbo_bring_in(tbo);
+	if (!ret) {
+		ttm_bo_pin(tbo);
+		/* What virtio_gpu_vram_map_dma_buf() takes the address from. */
+		range = virtio_gpu_range_of(tbo);
+		vram->vram_node.start =
+			tbo_to_vgdev(tbo)->host_visible_region.addr +
+			range->node.start;
+		vram->vram_node.size = range->node.size;
+	}
+	virtio_gpu_pin_unlock(obj);
+	drm_dev_exit(idx);
+	return ret;
+}
+
+static void virtio_gpu_window_unpin(struct drm_gem_object *obj)
+{
+	virtio_gpu_pin_lock(obj);
+	ttm_bo_unpin(obj_to_tbo(obj));
+	virtio_gpu_pin_unlock(obj);
+}
+
+static struct dma_buf *virtio_gpu_window_export(struct drm_gem_object *obj,
+						int flags)
+{
+	struct dma_buf *buf = virtgpu_gem_prime_export(obj, flags);
+
+	/* So that an eviction finds the dma-buf's mappings, too. */
+	if (!IS_ERR(buf))
+		buf->file->f_mapping = obj->dev->anon_inode->i_mapping;
+	return buf;
+}
+
+static void virtio_gpu_window_object_free(struct drm_gem_object *obj)
+{
+	ttm_bo_put(obj_to_tbo(obj));
+}
+
+static const struct drm_gem_object_funcs virtio_gpu_window_funcs = {
+	.open = virtio_gpu_gem_object_open,
+	.close = virtio_gpu_gem_object_close,
+	.free = virtio_gpu_window_object_free,
+	.export = virtio_gpu_window_export,
+	.pin = virtio_gpu_window_pin,
+	.unpin = virtio_gpu_window_unpin,
+	.mmap = virtio_gpu_window_mmap,
+	.vm_ops = &virtio_gpu_window_vm_ops,
+};
+
+/**
+ * virtio_gpu_is_window - is a blob a TTM BO?
+ * @bo: the blob
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool virtio_gpu_is_window(const struct virtio_gpu_object *bo)
+{
+	return bo->base.base.funcs == &virtio_gpu_window_funcs;
+}
+
+/* ---- Life and death of a blob ------------------------------------------ */
+
+/* The last user has gone. TTM has freed the range, so UNMAP_BLOB is on its way. */
+static void virtio_gpu_tbo_destroy(struct ttm_buffer_object *tbo)
+{
+	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(&tbo->base);
+	struct virtio_gpu_device *vgdev = tbo_to_vgdev(tbo);
+
+	if (!bo->created) {
+		virtio_gpu_cleanup_object(bo);
+		return;
+	}
+	/* Its answer frees the object. */
+	virtio_gpu_cmd_unref_resource(vgdev, bo);
+	virtio_gpu_notify(vgdev);
+}
+
+/**
+ * virtio_gpu_window_takes - shall a new blob be a TTM BO?
+ * @vgdev: the device
+ * @params: of a HOST3D blob
+ *
+ * Context: Any.
+ * Return: true if it is mappable and the mode is on.
+ */
+bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
+			     const struct virtio_gpu_object_params *params)
+{
+	return vgdev->window &&
+	       params->blob_flags & VIRTGPU_BLOB_FLAG_USE_MAPPABLE;
+}
+
+/**
+ * virtio_gpu_window_create - create a mappable HOST3D blob
+ * @vgdev: the device
+ * @params: of the blob
+ * @bo_ptr: where to put it
+ *
+ * It goes into the window at once if there is room, without waiting.
+ *
+ * Context: May sleep.
+ * Return: 0 or a negative errno.
+ */
+int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
+			     struct virtio_gpu_object_params *params,
+			     struct virtio_gpu_object **bo_ptr)
+{
+	struct ttm_operation_ctx ctx = { .interruptible = true };
+	struct ttm_placement placement = {};
+	struct virtio_gpu_object_vram *vram;
+	struct ttm_buffer_object *tbo;
+	int ret;
+
+	vram = kzalloc(sizeof(*vram), GFP_KERNEL);
+	if (!vram)
+		return -ENOMEM;
+	ret = virtio_gpu_resource_id_get(vgdev, &vram->base.hw_res_handle);
+	if (ret) {
+		kfree(vram);
+		return ret;
+	}
+
+	params->size = PAGE_ALIGN(params->size);
+	tbo = &vram->base.tbo;
+	tbo->base.funcs = &virtio_gpu_window_funcs;
+	drm_gem_private_object_init(vgdev->ddev, &tbo->base, params->size);
+	virtio_gpu_placement_set(&placement, &virtio_gpu_place_host);
+	ret = ttm_bo_init_reserved(&vgdev->window->bdev, tbo,
+				   ttm_bo_type_device, &placement, 0, &ctx,
+				   NULL, NULL, virtio_gpu_tbo_destroy);
+	if (ret)
+		return ret;
+
+	virtio_gpu_cmd_resource_create_blob(vgdev, &vram->base, params, NULL,
+					    0);
+	if (virtio_gpu_window_has_room(vgdev->window, params->size))
+		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window);
+	ttm_bo_unreserve(tbo);
+
+	*bo_ptr = &vram->base;
+	return 0;
+}
+
+/* ---- The device -------------------------------------------------------- */
+
+static void virtio_gpu_window_fini(struct drm_device *ddev, void *data)
+{
+	struct virtio_gpu_window *window = data;
+
+	virtio_gpu_window_teardown(window);
+	ttm_device_fini(&window->bdev);
+}
+
+static int virtio_gpu_window_start(struct virtio_gpu_device *vgdev)
+{
+	struct drm_device *ddev = vgdev->ddev;
+	struct virtio_gpu_window *window;
+	int ret;
+
+	window = drmm_kzalloc(ddev, sizeof(*window), GFP_KERNEL);
+	if (!window)
+		return -ENOMEM;
+	window->vgdev = vgdev;
+	window->size = vgdev->host_visible_region.len & PAGE_MASK;
+	ret = ttm_device_init(&window->bdev, &virtio_gpu_ttm_funcs, ddev->dev,
+			      ddev->anon_inode->i_mapping,
+			      ddev->vma_offset_manager, false, false);
+	if (ret)
+		return ret;
+	virtio_gpu_window_setup(window);
+	ret = drmm_add_action_or_reset(ddev, virtio_gpu_window_fini, window);
+	if (ret)
+		return ret;
+
+	/* If it is refused, the log says why; the window works all the same. */
+	ttm_pfnmap_enable(&window->bdev);
+	vgdev->window = window;
+	return 0;
+}
+
+/**
+ * virtio_gpu_window_init - let TTM manage the window, if that is wanted
+ * @vgdev: the device, which has a window
+ *
+ * Without memory for it the device works as it does without the mode.
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_init(struct virtio_gpu_device *vgdev)
+{
+	int ret;
+
+	if (!virtio_gpu_ttm_blobs)
+		return;
+	ret = virtio_gpu_window_start(vgdev);
+	if (ret)
+		drm_err(vgdev->ddev, "ttm_blobs=1 has no effect: %d\n", ret);
+	else
+		drm_info(vgdev->ddev, "TTM manages the window\n");
+}
+
+/**
+ * virtio_gpu_window_gone - the host has forgotten everything
+ * @vgdev: the device, unplugged and reset
+ *
+ * Nobody will signal the fences that are left, and TTM would wait for them before
+ * it lets go of a blob.
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
+	struct virtio_gpu_fence *fence, *next;
+	unsigned long flags;
+
+	if (!vgdev->window)
+		return;
+	spin_lock_irqsave(&drv->lock, flags);
+	list_for_each_entry_safe(fence, next, &drv->fences, node) {
+		dma_fence_set_error(&fence->f, -ENODEV);
+		dma_fence_signal_locked(&fence->f);
+		list_del(&fence->node);
+		dma_fence_put(&fence->f);
+	}
+	spin_unlock_irqrestore(&drv->lock, flags);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio-gpu on TTM: the differences between kernels, in one place.
+ *
+ * A placement flag tells the two long-term kernels apart; what else differs
+ * between them is bundled with it. (Not __has_include(): sparse does not know it.)
+ */
+#ifndef _VIRTGPU_TTM_COMPAT_H_
+#define _VIRTGPU_TTM_COMPAT_H_
+
+#include <linux/dma-resv.h>
+
+#include <drm/drm_gem.h>
+
+#include <drm/ttm/ttm_placement.h>
+#ifdef TTM_PL_FLAG_DESIRED
+#include <drm/ttm/ttm_bo.h>
+#else
+#include <drm/ttm/ttm_bo_api.h>
+#include <drm/ttm/ttm_bo_driver.h>
+#endif
+#include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_resource.h>
+
+/* One place, for which others are evicted. */
+static inline void virtio_gpu_placement_set(struct ttm_placement *placement,
+					    const struct ttm_place *place)
+{
+	placement->num_placement = 1;
+	placement->placement = place;
+#ifndef TTM_PL_FLAG_DESIRED
+	placement->num_busy_placement = 1;
+	placement->busy_placement = place;
+#endif
+}
+
+/* Later kernels hold the reservation around the GEM callbacks pin and unpin. */
+static inline void virtio_gpu_pin_lock(struct drm_gem_object *obj)
+{
+#ifdef TTM_PL_FLAG_DESIRED
+	dma_resv_assert_held(obj->resv);
+#else
+	dma_resv_lock(obj->resv, NULL);
+#endif
+}
+
+static inline void virtio_gpu_pin_unlock(struct drm_gem_object *obj)
+{
+#ifndef TTM_PL_FLAG_DESIRED
+	dma_resv_unlock(obj->resv);
+#endif
+}
+
+#endif

@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio-gpu: ranges of the host-visible window, and what the host is told.
+ */
+
+#include <linux/jiffies.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include <drm/drm_debugfs.h>
+#include <drm/drm_file.h>
+#include <drm/drm_print.h>
+
+#include "virtgpu_drv.h"
+
+static unsigned int virtio_gpu_window_timeout_ms = 5000;
+module_param_named(ttm_blobs_timeout_ms, virtio_gpu_window_timeout_ms, uint,
+		   0644);
+MODULE_PARM_DESC(
+	ttm_blobs_timeout_ms,
+	"How long a host may take to map or unmap a blob, in ms (default: 5000)");
+
+/* Free slots of the control queue without which nothing more is asked. */
+#define VIRTIO_GPU_WINDOW_SLOTS 8
+
+static struct virtio_gpu_window *
+to_window(struct ttm_resource_manager *man)
+{
+	return container_of(man, struct virtio_gpu_window, in_window);
+}
+
+static struct virtio_gpu_range *to_range(struct ttm_resource *res)
+{
+	return container_of(res, struct virtio_gpu_range, base);
+}
+
+/**
+ * virtio_gpu_window_timeout - how long a host may take
+ *
+ * Context: Any.
+ * Return: the time in jiffies, at least 1.
+ */
+unsigned long virtio_gpu_window_timeout(void)
+{
+	return max(msecs_to_jiffies(READ_ONCE(virtio_gpu_window_timeout_ms)),
+		   1UL);
+}
+
+/**
+ * virtio_gpu_range_of - the range of a blob in the window
+ * @tbo: the blob
+ *
+ * Context: The reservation of @tbo is held.
+ * Return: the range, or NULL if the blob is not in the window.
+ */
+struct virtio_gpu_range *
+virtio_gpu_range_of(const struct ttm_buffer_object *tbo)
+{
+	if (!tbo->resource || tbo->resource->mem_type != VIRTIO_GPU_PL_WINDOW)
+		return NULL;
+	return to_range(tbo->resource);
+}
+
+/* ---- The life of a range ----------------------------------------------- */
+
+/* The host may still have the blob there: nobody else can get these addresses. */
+static void virtio_gpu_range_lose(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
+
+	lockdep_assert_held(&window->lock);
+	list_add_tail(&range->link, &window->lost);
+	drm_err_ratelimited(
+		window->vgdev->ddev,
+		"the host did not unmap blob %u: %llu bytes of its window are lost\n",
+		range->handle, range->node.size);
+}
+
+static void virtio_gpu_range_release(struct kref *ref)
+{
+	struct virtio_gpu_range *range =
+		container_of(ref, struct virtio_gpu_range, ref);
+	struct virtio_gpu_window *window = range->window;
+	bool gone = drm_dev_is_unplugged(window->vgdev->ddev);
+
+	spin_lock(&window->lock);
+	list_del_init(&range->link);
+	if (range->state == VIRTIO_GPU_RANGE_MAPPED && !gone) {
+		virtio_gpu_range_lose(range);
+		range = NULL;
+	} else {
+		drm_mm_remove_node(&range->node);
+	}
+	window->returned++;
+	spin_unlock(&window->lock);
+	kfree(range);
+	wake_up_all(&window->wait);
+}
+
+/**
+ * virtio_gpu_range_put - drop a reference
+ * @range: the range
+ *
+ * Context: Process.
+ */
+void virtio_gpu_range_put(struct virtio_gpu_range *range)
+{
+	kref_put(&range->ref, virtio_gpu_range_release);
+}
+
+static void virtio_gpu_range_set(struct virtio_gpu_range *range,
+				 enum virtio_gpu_range_state state)
+{
+	spin_lock(&range->window->lock);
+	/* Pairs with virtio_gpu_range_state(): map_info is set before. */
+	smp_store_release(&range->state, state);
+	spin_unlock(&range->window->lock);
+	wake_up_all(&range->window->wait);
+}
+
+static enum virtio_gpu_range_state
+virtio_gpu_range_state(const struct virtio_gpu_range *range)
+{
+	/* Pairs with virtio_gpu_range_set(). */
+	return smp_load_acquire(&range->state);
+}
+
+/**
+ * virtio_gpu_range_mapped - may the CPU use a range?
+ * @range: the range, or NULL
+ *
+ * Context: The reservation of its blob is held.
+ * Return: true if the host has the blob there.
+ */
+bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range)
+{
+	return range && virtio_gpu_range_state(range) ==
+				VIRTIO_GPU_RANGE_MAPPED;
+}
+
+/* ---- Commands ---------------------------------------------------------- */
+
+/* The command holds the range until it is freed, answered or not. */
+static void virtio_gpu_range_send(struct virtio_gpu_range *range,
+				  struct virtio_gpu_vbuffer *vbuf)
+{
+	struct virtio_gpu_device *vgdev = range->window->vgdev;
+
+	kref_get(&range->ref);
+	vbuf->range = range;
+	WRITE_ONCE(range->sent, jiffies);
+	virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
+	virtio_gpu_notify(vgdev);
+}
+
+static void virtio_gpu_range_map_cb(struct virtio_gpu_device *vgdev,
+				    struct virtio_gpu_vbuffer *vbuf)
+{
+	const struct virtio_gpu_resp_map_info *resp = (void *)vbuf->resp_buf;
+	struct virtio_gpu_range *range = vbuf->range;
+
+	if (le32_to_cpu(resp->hdr.type) == VIRTIO_GPU_RESP_OK_MAP_INFO) {
+		range->map_info = resp->map_info;
+		virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_MAPPED);
+	} else {
+		atomic_long_inc(&range->window->refused);
+		virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_REFUSED);
+	}
+}
+
+/**
+ * virtio_gpu_range_map - ask the host to map a blob into its range
+ * @range: the range, new
+ *
+ * Does not wait for the answer: virtio_gpu_range_wait() does.
+ *
+ * Context: May sleep.
+ */
+void virtio_gpu_range_map(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
+	struct virtio_gpu_resource_map_blob *cmd;
+	struct virtio_gpu_resp_map_info *resp;
+	struct virtio_gpu_vbuffer *vbuf;
+
+	resp = kzalloc(sizeof(*resp), GFP_KERNEL | __GFP_NOFAIL);
+	cmd = virtio_gpu_alloc_cmd_resp(window->vgdev, virtio_gpu_range_map_cb,
+					&vbuf, sizeof(*cmd), sizeof(*resp),
+					resp);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB);
+	cmd->resource_id = cpu_to_le32(range->handle);
+	cmd->offset = cpu_to_le64(range->node.start);
+
+	atomic_long_inc(&window->maps);
+	range->state = VIRTIO_GPU_RANGE_MAPPING;
+	virtio_gpu_range_send(range, vbuf);
+}
+
+static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
+				      struct virtio_gpu_vbuffer *vbuf)
+{
+	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
+
+	/* Anything else leaves the range lost, unless the map was refused. */
+	if (le32_to_cpu(resp->type) == VIRTIO_GPU_RESP_OK_NODATA)
+		virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
+}
+
+static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
+	struct virtio_gpu_resource_unmap_blob *cmd;
+	struct virtio_gpu_vbuffer *vbuf;
+
+	cmd = virtio_gpu_alloc_cmd_resp(window->vgdev,
+					virtio_gpu_range_unmap_cb, &vbuf,
+					sizeof(*cmd),
+					sizeof(struct virtio_gpu_ctrl_hdr),
+					NULL);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
+	cmd->resource_id = cpu_to_le32(range->handle);
+
+	atomic_long_inc(&window->unmaps);
+	spin_lock(&window->lock);
+	list_add_tail(&range->link, &window->leaving);
+	spin_unlock(&window->lock);
+	virtio_gpu_range_send(range, vbuf);
+}
+
+/* ---- Waiting for the host ---------------------------------------------- */
+
+/* What is left of the time since a command was sent; 0 if there is nothing. */
+static unsigned long virtio_gpu_window_left(unsigned long sent)
+{
+	unsigned long deadline = sent + virtio_gpu_window_timeout();
+
+	return time_before(jiffies, deadline) ? deadline - jiffies : 0;
+}
+
+static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
+				       const char *what)
+{
+	atomic_long_inc(&window->timeouts);
+	drm_err_ratelimited(window->vgdev->ddev,
+			    "the host does not answer: %s\n", what);
+	return -ETIMEDOUT;
+}
+
+/**
+ * virtio_gpu_range_wait - wait until the host has answered a MAP_BLOB
+ * @range: the range; virtio_gpu_range_map() was called
+ *
+ * The time counts from when the command was sent, so that a fault that is
+ * retried does not wait twice.
+ *
+ * Context: The reservation of its blob is held. Sleeps killably.
+ * Return: 0 if the blob is there, -EINVAL if the host refused, -ERESTARTSYS if
+ * the task is being killed, -ETIMEDOUT.
+ */
+int virtio_gpu_range_wait(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
+	long ret;
+
+	if (virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING) {
+		atomic_long_inc(&window->waits);
+		ret = wait_event_killable_timeout(
+			window->wait,
+			virtio_gpu_range_state(range) !=
+				VIRTIO_GPU_RANGE_MAPPING,
+			virtio_gpu_window_left(range->sent));
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			return virtio_gpu_window_timed_out(window, "MAP_BLOB");
+	}
+	return virtio_gpu_range_mapped(range) ? 0 : -EINVAL;
+}
+
+/**
+ * virtio_gpu_window_queue_wait - wait until the host takes more commands
+ * @window: the window
+ *
+ * A command that finds the queue full waits uninterruptibly and without bound.
+ *
+ * Context: Sleeps killably.
+ * Return: 0, -ERESTARTSYS or -ETIMEDOUT.
+ */
+int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
+	long ret;
+
+	ret = wait_event_killable_timeout(
+		ctrlq->ack_queue,
+		READ_ONCE(ctrlq->vq->num_free) >= VIRTIO_GPU_WINDOW_SLOTS,
+		virtio_gpu_window_timeout());
+	if (ret < 0)
+		return ret;
+	return ret ? 0 : virtio_gpu_window_timed_out(window, "queue is full");
+}
+
+/* ---- The window as a TTM memory type ----------------------------------- */
+
+/**
+ * virtio_gpu_window_has_room - would a blob fit without evicting another?
+ * @window: the window
+ * @size: of the blob, in bytes
+ *
+ * Context: Any; the answer may be outdated.
+ * Return: true if so.
+ */
+bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
+{
+	struct drm_mm_node *node;
+	u64 start, end;
+	bool room = false;
+
+	spin_lock(&window->lock);
+	drm_mm_for_each_hole(node, &window->mm, start, end) {
+		room = end - start >= size;
+		if (room)
+			break;
+	}
+	spin_unlock(&window->lock);
+	return room;
+}
+
+/* A try, and if it fails, what there is to wait for. */
+static int virtio_gpu_window_try(struct virtio_gpu_window *window,
+				 struct drm_mm_node *node, u64 size,
+				 unsigned long *returned, unsigned long *sent)
+{
+	struct virtio_gpu_range *oldest;
+	int ret;
+
+	spin_lock(&window->lock);
+	ret = drm_mm_insert_node(&window->mm, node, size);
+	*returned = window->returned;
+	oldest = list_first_entry_or_null(&window->leaving,
+					  struct virtio_gpu_range, link);
+	if (ret == -ENOSPC && oldest) {
+		*sent = READ_ONCE(oldest->sent);
+		ret = -EAGAIN;
+	}
+	spin_unlock(&window->lock);
+	return ret;
+}
+
+/*
+ * TTM evicts one blob after the other until there is room, and a range is free
+ * only when the host has said so: wait for what is leaving before TTM evicts more.
+ */
+static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
+				    struct drm_mm_node *node, u64 size)
+{
+	unsigned long returned, sent;
+	long ret;
+
+	while ((ret = virtio_gpu_window_try(window, node, size, &returned,
+					    &sent)) == -EAGAIN) {
+		atomic_long_inc(&window->waits);
+		ret = wait_event_killable_timeout(
+			window->wait, READ_ONCE(window->returned) != returned,
+			virtio_gpu_window_left(sent));
+		if (ret < 0)
+			return ret;
+		if (!ret)
+			return virtio_gpu_window_timed_out(window,
+							   "UNMAP_BLOB");
+	}
+	return ret;
+}
+
+static int virtio_gpu_window_alloc(struct ttm_resource_manager *man,
+				   struct ttm_buffer_object *tbo,
+				   const struct ttm_place *place,
+				   struct ttm_resource **res)
+{
+	struct virtio_gpu_window *window = to_window(man);
+	struct virtio_gpu_range *range;
+	int ret;
+
+	range = kzalloc(sizeof(*range), GFP_KERNEL);
+	if (!range)
+		return -ENOMEM;
+	kref_init(&range->ref);
+	INIT_LIST_HEAD(&range->link);
+	range->window = window;
+	range->handle = gem_to_virtio_gpu_obj(&tbo->base)->hw_res_handle;
+
+	ret = virtio_gpu_window_insert(window, &range->node, tbo->base.size);
+	if (ret) {
+		kfree(range);
+		return ret;
+	}
+	ttm_resource_init(tbo, place, &range->base);
+	range->base.start = range->node.start >> PAGE_SHIFT;
+	*res = &range->base;
+	return 0;
+}
+
+static void virtio_gpu_window_free(struct ttm_resource_manager *man,
+				   struct ttm_resource *res)
+{
+	struct virtio_gpu_range *range = to_range(res);
+
+	ttm_resource_fini(man, res);
+	/* Also if the answer to the map is still to come: commands are in order. */
+	switch (virtio_gpu_range_state(range)) {
+	case VIRTIO_GPU_RANGE_MAPPING:
+	case VIRTIO_GPU_RANGE_MAPPED:
+		virtio_gpu_range_unmap(range);
+		break;
+	default:
+		break;
+	}
+	virtio_gpu_range_put(range);
+}
+
+static const struct ttm_resource_manager_func virtio_gpu_window_func = {
+	.alloc = virtio_gpu_window_alloc,
+	.free = virtio_gpu_window_free,
+};
+
+static int virtio_gpu_host_alloc(struct ttm_resource_manager *man,
+				 struct ttm_buffer_object *tbo,
+				 const struct ttm_place *place,
+				 struct ttm_resource **res)
+{
+	*res = kzalloc(sizeof(**res), GFP_KERNEL);
+	if (!*res)
+		return -ENOMEM;
+	ttm_resource_init(tbo, place, *res);
+	return 0;
+}
+
+static void virtio_gpu_host_free(struct ttm_resource_manager *man,
+				 struct ttm_resource *res)
+{
+	ttm_resource_fini(man, res);
+	kfree(res);
+}
+
+static const struct ttm_resource_manager_func virtio_gpu_host_func = {
+	.alloc = virtio_gpu_host_alloc,
+	.free = virtio_gpu_host_free,
+};
+
+static void virtio_gpu_manager_setup(struct virtio_gpu_window *window,
+				     struct ttm_resource_manager *man, int type,
+				     u64 size,
+				     const struct ttm_resource_manager_func *func)
+{
+	ttm_resource_manager_init(man, &window->bdev, size);
+	man->func = func;
+	ttm_set_driver_manager(&window->bdev, type, man);
+	ttm_resource_manager_set_used(man, true);
+}
+
+/**
+ * virtio_gpu_window_setup - make the two memory types
+ * @window: the window, with its TTM device and size
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_setup(struct virtio_gpu_window *window)
+{
+	spin_lock_init(&window->lock);
+	INIT_LIST_HEAD(&window->leaving);
+	INIT_LIST_HEAD(&window->lost);
+	init_waitqueue_head(&window->wait);
+	drm_mm_init(&window->mm, 0, window->size);
+	virtio_gpu_manager_setup(window, &window->in_window,
+				 VIRTIO_GPU_PL_WINDOW,
+				 window->size >> PAGE_SHIFT,
+				 &virtio_gpu_window_func);
+	virtio_gpu_manager_setup(window, &window->on_host, VIRTIO_GPU_PL_HOST,
+				 0, &virtio_gpu_host_func);
+}
+
+static void virtio_gpu_manager_teardown(struct virtio_gpu_window *window,
+					struct ttm_resource_manager *man,
+					int type)
+{
+	ttm_resource_manager_set_used(man, false);
+	/* Only what waits for its last user to go can be left. */
+	ttm_resource_manager_evict_all(&window->bdev, man);
+	ttm_resource_manager_cleanup(man);
+	ttm_set_driver_manager(&window->bdev, type, NULL);
+}
+
+/**
+ * virtio_gpu_window_teardown - undo virtio_gpu_window_setup()
+ * @window: the window; the host is gone, and so are all blobs
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_teardown(struct virtio_gpu_window *window)
+{
+	struct drm_mm_node *node, *next;
+
+	virtio_gpu_manager_teardown(window, &window->in_window,
+				    VIRTIO_GPU_PL_WINDOW);
+	virtio_gpu_manager_teardown(window, &window->on_host,
+				    VIRTIO_GPU_PL_HOST);
+
+	/* Lost ranges, and those of commands that nobody will ever free. */
+	spin_lock(&window->lock);
+	drm_mm_for_each_node_safe(node, next, &window->mm) {
+		drm_mm_remove_node(node);
+		kfree(container_of(node, struct virtio_gpu_range, node));
+	}
+	spin_unlock(&window->lock);
+	drm_mm_takedown(&window->mm);
+}
+
+/* ---- debugfs ----------------------------------------------------------- */
+
+static void virtio_gpu_window_show_lists(struct seq_file *m,
+					 struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range;
+	struct drm_mm_node *node;
+	u64 used = 0, hole = 0, lost = 0, start, end;
+	unsigned int ranges = 0, leaving = 0;
+
+	spin_lock(&window->lock);
+	drm_mm_for_each_node(node, &window->mm) {
+		used += node->size;
+		ranges++;
+	}
+	drm_mm_for_each_hole(node, &window->mm, start, end)
+		hole = max(hole, end - start);
+	list_for_each_entry(range, &window->leaving, link)
+		leaving++;
+	list_for_each_entry(range, &window->lost, link)
+		lost += range->node.size;
+	spin_unlock(&window->lock);
+
+	seq_printf(m, "size %llu\n", window->size);
+	seq_printf(m, "used %llu\n", used);
+	seq_printf(m, "largest-hole %llu\n", hole);
+	seq_printf(m, "ranges %u\n", ranges);
+	seq_printf(m, "leaving %u\n", leaving);
+	seq_printf(m, "lost %llu\n", lost);
+}
+
+static int virtio_gpu_window_show(struct seq_file *m, void *unused)
+{
+	struct drm_info_node *node = m->private;
+	struct virtio_gpu_device *vgdev = node->minor->dev->dev_private;
+	struct virtio_gpu_window *window = vgdev->window;
+
+	if (!window) {
+		seq_puts(m, "off\n");
+		return 0;
+	}
+	virtio_gpu_window_show_lists(m, window);
+	seq_printf(m, "maps %ld\n", atomic_long_read(&window->maps));
+	seq_printf(m, "unmaps %ld\n", atomic_long_read(&window->unmaps));
+	seq_printf(m, "refused %ld\n", atomic_long_read(&window->refused));
+	seq_printf(m, "evictions %ld\n", atomic_long_read(&window->evictions));
+	seq_printf(m, "waits %ld\n", atomic_long_read(&window->waits));
+	seq_printf(m, "timeouts %ld\n", atomic_long_read(&window->timeouts));
+	return 0;
+}
+
+static const struct drm_info_list virtio_gpu_window_files[] = {
+	{ "virtio-gpu-window", virtio_gpu_window_show, 0, NULL },
+};
+
+/**
+ * virtio_gpu_window_debugfs_init - make the window's file
+ * @minor: where
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_debugfs_init(struct drm_minor *minor)
+{
+	drm_debugfs_create_files(virtio_gpu_window_files,
+				 ARRAY_SIZE(virtio_gpu_window_files),
+				 minor->debugfs_root, minor);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio-gpu: the host-visible window as memory that TTM manages.
+ *
+ * Included by virtgpu_drv.h, which knows the structures named here.
+ */
+#ifndef _VIRTGPU_WINDOW_H_
+#define _VIRTGPU_WINDOW_H_
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include <drm/drm_mm.h>
+
+#include "virtgpu_ttm_compat.h"
+
+struct drm_minor;
+struct seq_file;
+struct virtio_gpu_device;
+struct virtio_gpu_object;
+struct virtio_gpu_object_params;
+struct virtio_gpu_vbuffer;
+
+/* Where a blob is: in the window, or known to the host alone. */
+#define VIRTIO_GPU_PL_WINDOW TTM_PL_VRAM
+#define VIRTIO_GPU_PL_HOST   TTM_PL_PRIV
+
+/**
+ * enum virtio_gpu_range_state - what the host has made of a range
+ * @VIRTIO_GPU_RANGE_NEW: it was not asked
+ * @VIRTIO_GPU_RANGE_MAPPING: it was asked to map the blob, and did not answer
+ * @VIRTIO_GPU_RANGE_MAPPED: the blob is there
+ * @VIRTIO_GPU_RANGE_REFUSED: it said no
+ */
+enum virtio_gpu_range_state {
+	VIRTIO_GPU_RANGE_NEW,
+	VIRTIO_GPU_RANGE_MAPPING,
+	VIRTIO_GPU_RANGE_MAPPED,
+	VIRTIO_GPU_RANGE_REFUSED,
+};
+
+/**
+ * struct virtio_gpu_range - a range of the window
+ * @base: what TTM sees of it, until TTM frees it
+ * @ref: TTM's reference, and one of every command under way
+ * @window: the window
+ * @node: the range, under the window's lock
+ * @link: in &virtio_gpu_window.leaving or .lost, under the window's lock
+ * @handle: the host's name of the blob
+ * @state: written under the window's lock
+ * @map_info: the host's word on caching; stable once it is mapped
+ * @sent: when the last command was sent, in jiffies
+ *
+ * It outlives TTM's interest: the addresses are given to another blob only when
+ * the host has confirmed that this one is gone from there.
+ */
+struct virtio_gpu_range {
+	struct ttm_resource base;
+	struct kref ref;
+	struct virtio_gpu_window *window;
+	struct drm_mm_node node;
+	struct list_head link;
+	u32 handle;
+	enum virtio_gpu_range_state state;
+	u32 map_info;
+	unsigned long sent;
+};
+
+/**
+ * struct virtio_gpu_window - the host-visible window of a device
+ * @vgdev: the device
+ * @bdev: its TTM side
+ * @in_window: the blobs in the window
+ * @on_host: the blobs that are not
+ * @size: of the window in bytes
+ * @lock: protects @mm, @leaving, @lost and the state of ranges
+ * @mm: which addresses are taken
+ * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
+ * @lost: ranges that the host did not unmap; never used again
+ * @returned: counts the ranges that came back to @mm
+ * @wait: woken up by every answer of the host
+ * @maps: MAP_BLOB commands sent
+ * @unmaps: UNMAP_BLOB commands sent
+ * @refused: MAP_BLOB commands that the host refused
+ * @evictions: blobs that had to make room for others
+ * @waits: times a task waited for the host
+ * @timeouts: times it gave up
+ */
+struct virtio_gpu_window {
+	struct virtio_gpu_device *vgdev;
+	struct ttm_device bdev;
+	struct ttm_resource_manager in_window;
+	struct ttm_resource_manager on_host;
+	u64 size;
+	spinlock_t lock; /* mm, leaving, lost, the state of ranges */
+	struct drm_mm mm;
+	struct list_head leaving;
+	struct list_head lost;
+	unsigned long returned;
+	wait_queue_head_t wait;
+	atomic_long_t maps;
+	atomic_long_t unmaps;
+	atomic_long_t refused;
+	atomic_long_t evictions;
+	atomic_long_t waits;
+	atomic_long_t timeouts;
+};
+
+/* virtgpu_window.c */
+unsigned long virtio_gpu_window_timeout(void);
+struct virtio_gpu_range *
+virtio_gpu_range_of(const struct ttm_buffer_object *tbo);
+void virtio_gpu_range_put(struct virtio_gpu_range *range);
+void virtio_gpu_range_map(struct virtio_gpu_range *range);
+bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
+int virtio_gpu_range_wait(struct virtio_gpu_range *range);
+bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
+int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
+void virtio_gpu_window_setup(struct virtio_gpu_window *window);
+void virtio_gpu_window_teardown(struct virtio_gpu_window *window);
+void virtio_gpu_window_debugfs_init(struct drm_minor *minor);
+
+/* virtgpu_ttm.c */
+void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
+void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev);
+bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
+			     const struct virtio_gpu_object_params *params);
+int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
+			     struct virtio_gpu_object_params *params,
+			     struct virtio_gpu_object **bo_ptr);
+bool virtio_gpu_is_window(const struct virtio_gpu_object *bo);
+
+/* virtgpu_vq.c, where hooks.cocci makes them known */
+void *virtio_gpu_alloc_cmd_resp(
+	struct virtio_gpu_device *vgdev,
+	void (*cb)(struct virtio_gpu_device *vgdev,
+		   struct virtio_gpu_vbuffer *vbuf),
+	struct virtio_gpu_vbuffer **vbuffer_p, int cmd_size, int resp_size,
+	void *resp_buf);
+int virtio_gpu_queue_ctrl_buffer(struct virtio_gpu_device *vgdev,
+				 struct virtio_gpu_vbuffer *vbuf);
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * virtio-gpu's blob resources: see virtgpu.h.
+ */
+#include <drm/virtgpu_drm.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "virtgpu.h"
+
+#define RENDER_NODE  "/dev/dri/renderD128"
+#define DEBUGFS	     "/sys/kernel/debug/dri/0/"
+#define PARAMETER    "/sys/module/virtio_gpu/parameters/ttm_blobs"
+/* Every unmap may take the host 100 ms, and there may be a thousand. */
+#define EMPTY_SECONDS 120
+
+/* Of virglrenderer's and Mesa's protocol. */
+#define CAPSET_VIRGL2	      2
+#define CAPSET_VENUS	      4
+#define VIRGL_RESOURCE_CREATE 48
+#define PIPE_BUFFER	      0
+#define FORMAT_R8_UNORM	      64
+#define BIND_VERTEX_BUFFER    (1 << 4)
+#define FLAG_MAP_PERSISTENT   (1 << 1)
+#define FLAG_MAP_COHERENT     (1 << 2)
+
+const char *virtgpu_context_name(enum virtgpu_context context)
+{
+	return context == VIRTGPU_VIRGL ? "virgl" : "venus";
+}
+
+static int virtgpu_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret;
+
+	do {
+		ret = ioctl(fd, request, arg);
+	} while (ret < 0 && (errno == EINTR || errno == EAGAIN));
+	return ret < 0 ? -errno : 0;
+}
+
+void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context)
+{
+	struct drm_virtgpu_context_set_param param = {
+		.param = VIRTGPU_CONTEXT_PARAM_CAPSET_ID,
+		.value = context == VIRTGPU_VIRGL ? CAPSET_VIRGL2 :
+						    CAPSET_VENUS,
+	};
+	struct drm_virtgpu_context_init init = {
+		.num_params = 1,
+		.ctx_set_params = (uintptr_t)&param,
+	};
+
+	memset(gpu, 0, sizeof(*gpu));
+	gpu->context = context;
+	gpu->fd = open(RENDER_NODE, O_RDWR | O_CLOEXEC);
+	igt_require_fd(gpu->fd);
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT,
+				    &init),
+		      0);
+}
+
+void virtgpu_close(struct virtgpu *gpu)
+{
+	igt_assert_eq(close(gpu->fd), 0);
+	gpu->fd = -1;
+}
+
+int __virtgpu_blob(struct virtgpu *gpu, const struct virtgpu_blob_params *params,
+		   struct virtgpu_blob *blob)
+{
+	uint32_t id = ++gpu->blobs;
+	uint32_t flags =
+		params->unmappable ? 0 : FLAG_MAP_PERSISTENT | FLAG_MAP_COHERENT;
+	/* Target, format, bind, width, height, depth, layers, level, samples. */
+	uint32_t cmd[] = {
+		VIRGL_RESOURCE_CREATE | 11 << 16,
+		PIPE_BUFFER,
+		FORMAT_R8_UNORM,
+		BIND_VERTEX_BUFFER,
+		params->size,
+		1,
+		1,
+		1,
+		0,
+		0,
+		flags,
+		id,
+	};
+	struct drm_virtgpu_resource_create_blob create = {
+		.blob_mem = params->mem ?: VIRTGPU_BLOB_MEM_HOST3D,
+		.blob_flags = params->flags ?: VIRTGPU_BLOB_FLAG_USE_MAPPABLE,
+		.size = params->size,
+	};
+	int ret;
+
+	if (gpu->context == VIRTGPU_VIRGL &&
+	    create.blob_mem != VIRTGPU_BLOB_MEM_GUEST) {
+		create.cmd = (uintptr_t)cmd;
+		create.cmd_size = sizeof(cmd);
+		create.blob_id = id;
+	}
+	ret = virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB,
+			    &create);
+	if (!ret)
+		*blob = (struct virtgpu_blob){
+			.handle = create.bo_handle,
+			.resource = create.res_handle,
+			.size = params->size,
+		};
+	return ret;
+}
+
+void virtgpu_blob(struct virtgpu *gpu, uint64_t size, struct virtgpu_blob *blob)
+{
+	struct virtgpu_blob_params params = { .size = size };
+
+	igt_assert_eq(__virtgpu_blob(gpu, &params, blob), 0);
+}
+
+void virtgpu_blob_close(struct virtgpu *gpu, struct virtgpu_blob *blob)
+{
+	struct drm_gem_close gem_close = { .handle = blob->handle };
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &gem_close),
+		      0);
+	blob->handle = 0;
+}
+
+uint64_t virtgpu_blob_offset(struct virtgpu *gpu, const struct virtgpu_blob *blob)
+{
+	struct drm_virtgpu_map map = { .handle = blob->handle };
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_MAP, &map), 0);
+	return map.offset;
+}
+
+int __virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
+			void **map)
+{
+	*map = mmap(NULL, blob->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    gpu->fd, virtgpu_blob_offset(gpu, blob));
+	return *map == MAP_FAILED ? -errno : 0;
+}
+
+void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob)
+{
+	void *map;
+
+	igt_assert_eq(__virtgpu_blob_mmap(gpu, blob, &map), 0);
+	return map;
+}
+
+int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob)
+{
+	struct drm_prime_handle prime = {
+		.handle = blob->handle,
+		.flags = DRM_RDWR | DRM_CLOEXEC,
+	};
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD,
+				    &prime),
+		      0);
+	return prime.fd;
+}
+
+bool virtgpu_ttm_blobs(void)
+{
+	FILE *file = fopen(PARAMETER, "r");
+	int answer = 'N';
+
+	if (file) {
+		answer = fgetc(file);
+		fclose(file);
+	}
+	return answer == 'Y';
+}
+
+/* The rest of the first line of a debugfs file that starts with @name. */
+static bool debugfs_line(const char *path, const char *name, char *rest,
+			 size_t size)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	bool found = false;
+
+	igt_assert_f(file, "cannot read %s\n", path);
+	while (!found && fgets(line, sizeof(line), file)) {
+		found = !strncmp(line, name, strlen(name));
+		if (found)
+			snprintf(rest, size, "%s", line + strlen(name));
+	}
+	fclose(file);
+	return found;
+}
+
+uint64_t virtgpu_window_size(void)
+{
+	unsigned long long size;
+	char rest[256];
+
+	igt_assert(debugfs_line(DEBUGFS "virtio-gpu-features",
+				"host visible region", rest, sizeof(rest)));
+	igt_assert(sscanf(rest, " : 0x%*x +%llx", &size) == 1);
+	return size;
+}
+
+uint64_t virtgpu_window_count(const char *name)
+{
+	char key[64], rest[256];
+
+	snprintf(key, sizeof(key), "%s ", name);
+	igt_assert_f(debugfs_line(DEBUGFS "virtio-gpu-window", key, rest,
+				  sizeof(rest)),
+		     "no %s in virtio-gpu-window\n", name);
+	return strtoull(rest, NULL, 0);
+}
+
+void virtgpu_window_wait_empty(void)
+{
+	for (int i = 0; i < EMPTY_SECONDS * 10; i++) {
+		if (!virtgpu_window_count("used"))
+			return;
+		usleep(100000);
+	}
+	igt_assert_eq_u64(virtgpu_window_count("used"), 0);
+}
+
+void virtgpu_expect_refusals(unsigned int commands)
+{
+	printf("TTM-PFNMAP-REFUSALS %u\n", commands);
+	fflush(stdout);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-gpu's blob resources: contexts, blobs, mappings, and what the driver
+ * tells of its host-visible window.
+ *
+ * Functions whose name begins with two underscores return 0 or a negative
+ * errno; their twins without assert success.
+ */
+#ifndef TTM_PFNMAP_VIRTGPU_H
+#define TTM_PFNMAP_VIRTGPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How the host makes a blob that the CPU can map. */
+enum virtgpu_context {
+	VIRTGPU_VIRGL,		/* a GL buffer with persistent mapping */
+	VIRTGPU_VENUS,		/* shared memory of the host */
+};
+
+/* "virgl" or "venus" */
+const char *virtgpu_context_name(enum virtgpu_context context);
+
+struct virtgpu {
+	int fd;			/* the render node */
+	enum virtgpu_context context;
+	uint32_t blobs;		/* created so far */
+};
+
+struct virtgpu_blob {
+	uint32_t handle;
+	uint32_t resource;	/* the host's name */
+	uint64_t size;
+};
+
+/* What a blob shall be; zeroed it is a HOST3D blob that can be mapped. */
+struct virtgpu_blob_params {
+	uint64_t size;
+	uint32_t mem;		/* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
+	uint32_t flags;		/* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
+	bool unmappable;	/* virgl: the host will refuse to map it */
+};
+
+/* Skips if there is no virtio-gpu with blobs and this kind of context. */
+void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context);
+void virtgpu_close(struct virtgpu *gpu);
+
+int __virtgpu_blob(struct virtgpu *gpu, const struct virtgpu_blob_params *params,
+		   struct virtgpu_blob *blob);
+/* One that can be mapped. */
+void virtgpu_blob(struct virtgpu *gpu, uint64_t size, struct virtgpu_blob *blob);
+void virtgpu_blob_close(struct virtgpu *gpu, struct virtgpu_blob *blob);
+
+/* The fake offset for mmap(). */
+uint64_t virtgpu_blob_offset(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+/* All of it, shared, readable and writable. */
+int __virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
+			void **map);
+void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+/* Its dma-buf. */
+int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+
+/* Does TTM manage the window (virtio_gpu.ttm_blobs=1)? */
+bool virtgpu_ttm_blobs(void);
+/* The window's size in bytes. */
+uint64_t virtgpu_window_size(void);
+/* A number of debugfs' virtio-gpu-window, e.g. "evictions". TTM's window only. */
+uint64_t virtgpu_window_count(const char *name);
+/* Waits until the window is empty and the host has confirmed it. TTM's only. */
+void virtgpu_window_wait_empty(void);
+
+/*
+ * QEMU's complaints are counted, see run-gpu-vm.sh: a test that makes the host
+ * refuse @commands of them says so.
+ */
+void virtgpu_expect_refusals(unsigned int commands);
+
+#endif

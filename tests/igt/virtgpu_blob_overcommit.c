@@ -1,0 +1,555 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: virtgpu blob overcommit
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: virtio-gpu
+ * Functionality: more mappable HOST3D blobs than the host-visible window holds
+ * Description: With virtio_gpu.ttm_blobs=1 the window never runs out: TTM evicts
+ *	the blobs that were not used for the longest time. Without it every blob
+ *	keeps its part of the window from create to close. The tests run with
+ *	both, and each asserts what its kind of window does.
+ *
+ * SUBTEST: overcommit-%s
+ * Description: Ten times the window in blobs, all mapped at once: each word is
+ *	written and then read back in later rounds. Without TTM: -ENOSPC when the
+ *	window is full
+ *
+ * arg[1]:
+ * @virgl:	GL buffers with a persistent mapping
+ * @venus:	shared memory of the host
+ *
+ * SUBTEST: overcommit-fragmented
+ * Description: A blob for which the window has the space, but not in one piece.
+ *	Without TTM: -ENOSPC
+ *
+ * SUBTEST: overcommit-threads
+ * Description: Threads that read and write blobs in random order, in a window
+ *	that holds a third of them. Without TTM: -ENOSPC
+ *
+ * SUBTEST: overcommit-window-sized
+ * Description: Two blobs as large as the window take turns. Without TTM: -ENOSPC
+ *
+ * SUBTEST: overcommit-too-large
+ * Description: A blob larger than the window cannot be mapped: -ENOSPC, from
+ *	mmap() in the mode, from the create ioctl without
+ *
+ * SUBTEST: overcommit-close-mapped
+ * Description: A mapping keeps its blob when the handle is closed, also through
+ *	evictions. Without TTM: the window is full
+ *
+ * SUBTEST: overcommit-dmabuf
+ * Description: The mapping of an evicted blob's dma-buf shows the blob. Without
+ *	TTM: the window is full
+ *
+ * SUBTEST: overcommit-fork
+ * Description: Parent and child see each other's writes through evictions.
+ *	Without TTM: the window is full
+ *
+ * SUBTEST: overcommit-kill
+ * Description: A process that is killed while it uses blobs leaves an empty window
+ *
+ * SUBTEST: bad-arguments
+ * Description: Sizes, offsets and flags that make no sense get the same errno in
+ *	both kinds of window
+ *
+ * SUBTEST: refused-map
+ * Description: A blob that the host refuses to map: mmap() says -EINVAL
+ */
+#include <drm/virtgpu_drm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "virtgpu.h"
+
+#define MIB(n)		((uint64_t)(n) << 20)
+#define BLOB		MIB(4)
+#define WORDS		(BLOB / 4)
+#define MAX_BLOBS	256
+#define ROUNDS		2
+#define THREADS		4
+#define THREAD_TURNS	40
+
+struct set {
+	struct virtgpu gpu;
+	struct virtgpu_blob blob[MAX_BLOBS];
+	uint32_t *map[MAX_BLOBS];
+	unsigned int count;
+};
+
+static struct set set;
+
+static uint32_t word(uint32_t blob, uint32_t round, uint32_t index)
+{
+	return (blob * 0x9e3779b1u) ^ (round * 0x85ebca77u) ^
+	       (index * 0xc2b2ae3du);
+}
+
+static void write_words(uint32_t *map, uint32_t blob, uint32_t round)
+{
+	for (uint32_t i = 0; i < WORDS; i++)
+		map[i] = word(blob, round, i);
+}
+
+/* The number of wrong words. */
+static uint32_t wrong_words(const uint32_t *map, uint32_t blob, uint32_t round)
+{
+	uint32_t wrong = 0;
+
+	for (uint32_t i = 0; i < WORDS; i++)
+		wrong += map[i] != word(blob, round, i);
+	return wrong;
+}
+
+static void check_words(const uint32_t *map, uint32_t blob, uint32_t round)
+{
+	uint32_t wrong = wrong_words(map, blob, round);
+
+	igt_assert_f(!wrong, "blob %u, round %u: %u of %u words are wrong\n",
+		     blob, round, wrong, (uint32_t)WORDS);
+}
+
+static unsigned int window_blobs(void)
+{
+	return virtgpu_window_size() / BLOB;
+}
+
+/*
+ * The last test's blobs may still be leaving. TTM waits for that; without it the
+ * create ioctl fails while it lasts.
+ */
+static int create_patiently(struct virtgpu *gpu, uint64_t size,
+			    struct virtgpu_blob *blob)
+{
+	struct virtgpu_blob_params params = { .size = size };
+	int ret = 0;
+
+	for (int i = 0; i < 50; i++) {
+		ret = __virtgpu_blob(gpu, &params, blob);
+		if (ret != -ENOSPC || virtgpu_ttm_blobs())
+			break;
+		usleep(100000);
+	}
+	return ret;
+}
+
+/* Creates and maps up to @count blobs; fewer if there is no more room. */
+static void set_make(enum virtgpu_context context, unsigned int count)
+{
+	igt_assert(count <= MAX_BLOBS);
+	memset(&set, 0, sizeof(set));
+	virtgpu_open(&set.gpu, context);
+	for (; set.count < count; set.count++) {
+		struct virtgpu_blob *blob = &set.blob[set.count];
+		int ret = create_patiently(&set.gpu, BLOB, blob);
+
+		if (ret == -ENOSPC)
+			break;
+		igt_assert_eq(ret, 0);
+		set.map[set.count] = virtgpu_blob_mmap(&set.gpu, blob);
+	}
+}
+
+static void set_free(void)
+{
+	for (unsigned int i = 0; i < set.count; i++)
+		if (set.map[i])
+			munmap(set.map[i], BLOB);
+	virtgpu_close(&set.gpu);
+	set.count = 0;
+	if (virtgpu_ttm_blobs()) {
+		virtgpu_window_wait_empty();
+		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
+		igt_assert_eq_u64(virtgpu_window_count("timeouts"), 0);
+	}
+}
+
+/* Asserts that the window without TTM was full; true if TTM gave all @count. */
+static bool set_complete(unsigned int count)
+{
+	if (!virtgpu_ttm_blobs()) {
+		igt_assert_eq(set.count, window_blobs());
+		return false;
+	}
+	igt_assert_eq(set.count, count);
+	return true;
+}
+
+static void set_write(uint32_t round)
+{
+	for (unsigned int i = 0; i < set.count; i++)
+		write_words(set.map[i], i, round);
+}
+
+static void set_check(uint32_t round)
+{
+	for (unsigned int i = 0; i < set.count; i++)
+		check_words(set.map[i], i, round);
+}
+
+/* Touches enough others to have TTM evict the first @count blobs. */
+static void evict_first(unsigned int count)
+{
+	uint64_t evictions = virtgpu_window_count("evictions");
+
+	for (unsigned int i = count; i < set.count; i++)
+		set.map[i][0] = i;
+	igt_assert_lte_u64(evictions + count,
+			   virtgpu_window_count("evictions"));
+}
+
+static void test_overcommit(enum virtgpu_context context)
+{
+	unsigned int count = 10 * window_blobs();
+
+	set_make(context, count);
+	set_write(0);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		set_check(round);
+		set_write(round + 1);
+	}
+	set_check(ROUNDS);
+	if (set_complete(count))
+		igt_assert_lte_u64(count * ROUNDS,
+				   virtgpu_window_count("evictions"));
+	set_free();
+}
+
+static void test_fragmented(void)
+{
+	unsigned int fill = window_blobs();
+	struct virtgpu_blob_params params = { .size = 2 * BLOB };
+	struct virtgpu_blob large;
+	uint32_t *map;
+	int ret;
+
+	set_make(VIRTGPU_VENUS, fill);
+	igt_assert_eq(set.count, fill);
+	set_write(1);
+	for (unsigned int i = 0; i < fill; i += 2) {
+		munmap(set.map[i], BLOB);
+		set.map[i] = NULL;
+		virtgpu_blob_close(&set.gpu, &set.blob[i]);
+	}
+	/* Until the host has unmapped them. */
+	sleep(3);
+	ret = __virtgpu_blob(&set.gpu, &params, &large);
+	if (!virtgpu_ttm_blobs()) {
+		igt_assert_eq(ret, -ENOSPC);
+	} else {
+		igt_assert_eq(ret, 0);
+		map = virtgpu_blob_mmap(&set.gpu, &large);
+		write_words(map, fill, 2);
+		write_words(map + WORDS, fill + 1, 2);
+		for (unsigned int i = 1; i < fill; i += 2)
+			check_words(set.map[i], i, 1);
+		check_words(map, fill, 2);
+		check_words(map + WORDS, fill + 1, 2);
+		munmap(map, 2 * BLOB);
+	}
+	set_free();
+}
+
+struct turn {
+	pthread_mutex_t lock;
+	uint32_t round;
+};
+
+static struct turn turns[MAX_BLOBS];
+static uint32_t wrong_in_threads;
+
+static void *thread_turns(void *arg)
+{
+	unsigned int seed = (uintptr_t)arg;
+
+	for (int i = 0; i < THREAD_TURNS; i++) {
+		unsigned int n = rand_r(&seed) % set.count;
+		struct turn *turn = &turns[n];
+		uint32_t wrong;
+
+		pthread_mutex_lock(&turn->lock);
+		wrong = wrong_words(set.map[n], n, turn->round);
+		write_words(set.map[n], n, ++turn->round);
+		pthread_mutex_unlock(&turn->lock);
+		__atomic_add_fetch(&wrong_in_threads, wrong, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	unsigned int count = 3 * window_blobs();
+	pthread_t thread[THREADS];
+
+	set_make(VIRTGPU_VENUS, count);
+	wrong_in_threads = 0;
+	for (unsigned int i = 0; i < set.count; i++) {
+		turns[i] = (struct turn){ PTHREAD_MUTEX_INITIALIZER, 0 };
+		write_words(set.map[i], i, 0);
+	}
+	for (uintptr_t i = 0; i < THREADS; i++)
+		igt_assert_eq(pthread_create(&thread[i], NULL, thread_turns,
+					     (void *)(i + 1)),
+			      0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	igt_assert_eq_u32(wrong_in_threads, 0);
+	for (unsigned int i = 0; i < set.count; i++)
+		check_words(set.map[i], i, turns[i].round);
+	set_complete(count);
+	set_free();
+}
+
+static void test_window_sized(void)
+{
+	uint64_t size = virtgpu_window_size();
+	struct virtgpu_blob_params params = { .size = size };
+	uint32_t blobs = size / BLOB;
+	struct virtgpu_blob blob[2];
+	uint32_t *map[2];
+	struct virtgpu gpu;
+	int ret;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	igt_assert_eq(create_patiently(&gpu, size, &blob[0]), 0);
+	map[0] = virtgpu_blob_mmap(&gpu, &blob[0]);
+	ret = __virtgpu_blob(&gpu, &params, &blob[1]);
+	if (!virtgpu_ttm_blobs()) {
+		igt_assert_eq(ret, -ENOSPC);
+	} else {
+		igt_assert_eq(ret, 0);
+		map[1] = virtgpu_blob_mmap(&gpu, &blob[1]);
+		for (uint32_t i = 0; i < blobs; i += 4)
+			for (int which = 0; which < 2; which++)
+				write_words(map[which] + i * WORDS, i, which);
+		for (uint32_t i = 0; i < blobs; i += 4)
+			for (int which = 0; which < 2; which++)
+				check_words(map[which] + i * WORDS, i, which);
+		munmap(map[1], size);
+	}
+	munmap(map[0], size);
+	virtgpu_close(&gpu);
+}
+
+static void test_too_large(void)
+{
+	struct virtgpu_blob_params params = {
+		.size = virtgpu_window_size() + 4096,
+	};
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	void *map;
+	int ret;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	ret = __virtgpu_blob(&gpu, &params, &blob);
+	if (virtgpu_ttm_blobs()) {
+		igt_assert_eq(ret, 0);
+		ret = __virtgpu_blob_mmap(&gpu, &blob, &map);
+	}
+	igt_assert_eq(ret, -ENOSPC);
+	virtgpu_close(&gpu);
+}
+
+static void test_close_mapped(void)
+{
+	unsigned int count = 2 * window_blobs();
+
+	set_make(VIRTGPU_VENUS, count);
+	if (set_complete(count)) {
+		set_write(1);
+		for (unsigned int i = 0; i < count; i++)
+			virtgpu_blob_close(&set.gpu, &set.blob[i]);
+		set_check(1);
+	}
+	set_free();
+}
+
+static void test_dmabuf(void)
+{
+	unsigned int count = 2 * window_blobs();
+	uint32_t *map;
+	int dmabuf;
+
+	set_make(VIRTGPU_VENUS, count);
+	if (set_complete(count)) {
+		dmabuf = virtgpu_blob_export(&set.gpu, &set.blob[0]);
+		map = mmap(NULL, BLOB, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   dmabuf, 0);
+		igt_assert(map != MAP_FAILED);
+		write_words(map, 0, 1);
+		evict_first(1);
+		check_words(set.map[0], 0, 1);
+		write_words(set.map[0], 0, 2);
+		evict_first(1);
+		check_words(map, 0, 2);
+		/* The dma-buf alone keeps it. */
+		munmap(set.map[0], BLOB);
+		set.map[0] = NULL;
+		virtgpu_blob_close(&set.gpu, &set.blob[0]);
+		evict_first(1);
+		close(dmabuf);
+		check_words(map, 0, 2);
+		munmap(map, BLOB);
+	}
+	set_free();
+}
+
+static void test_fork(void)
+{
+	unsigned int count = 2 * window_blobs();
+
+	set_make(VIRTGPU_VENUS, count);
+	if (set_complete(count)) {
+		set_write(1);
+		igt_fork(child, 1) {
+			set_check(1);
+			set_write(2);
+		}
+		igt_waitchildren();
+		set_check(2);
+	}
+	set_free();
+}
+
+static void test_kill(void)
+{
+	unsigned int count = 2 * window_blobs();
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++) {
+		pid = fork();
+		igt_assert(pid >= 0);
+		if (!pid) {
+			set_make(VIRTGPU_VENUS, count);
+			for (uint32_t round = 0;; round++)
+				set_write(round);
+		}
+		usleep(700000 + 300000 * i);
+		igt_assert_eq(kill(pid, SIGKILL), 0);
+		igt_assert_eq(waitpid(pid, &status, 0), pid);
+		igt_assert(WIFSIGNALED(status));
+		igt_assert_eq(WTERMSIG(status), SIGKILL);
+		if (virtgpu_ttm_blobs())
+			virtgpu_window_wait_empty();
+	}
+	/* And the next one finds a window that works. */
+	set_make(VIRTGPU_VENUS, window_blobs());
+	igt_assert_eq(set.count, window_blobs());
+	set_write(1);
+	set_check(1);
+	set_free();
+}
+
+static int try_mmap(struct virtgpu *gpu, size_t size, uint64_t offset)
+{
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, gpu->fd, offset);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	munmap(map, size);
+	return 0;
+}
+
+static void test_bad_arguments(void)
+{
+	static const struct {
+		struct virtgpu_blob_params params;
+		int ret;
+	} bad[] = {
+		{ { .size = 0 }, -ENOSPC },
+		{ { .size = BLOB, .flags = 1u << 31 }, -EINVAL },
+		{ { .size = BLOB, .flags = 1u << 3 }, -EINVAL },
+		{ { .size = BLOB, .mem = 77 }, -EINVAL },
+		/* The device cannot share resources by UUID. */
+		{ { .size = BLOB,
+		    .flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE |
+			     VIRTGPU_BLOB_FLAG_USE_CROSS_DEVICE },
+		  -EINVAL },
+		{ { .size = 1ull << 60 }, -ENOSPC },
+	};
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint64_t offset;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		igt_assert_eq(__virtgpu_blob(&gpu, &bad[i].params, &blob),
+			      bad[i].ret);
+
+	igt_assert_eq(create_patiently(&gpu, BLOB, &blob), 0);
+	offset = virtgpu_blob_offset(&gpu, &blob);
+	igt_assert_eq(try_mmap(&gpu, BLOB, offset), 0);
+	igt_assert_eq(try_mmap(&gpu, BLOB / 2, offset), -EINVAL);
+	igt_assert_eq(try_mmap(&gpu, BLOB * 2, offset), -EINVAL);
+	igt_assert_eq(try_mmap(&gpu, BLOB / 2, offset + BLOB / 2), -EINVAL);
+	igt_assert_eq(try_mmap(&gpu, BLOB, offset + 4096), -EINVAL);
+	virtgpu_close(&gpu);
+	/* Nobody else's file may map it. */
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	igt_assert_neq(try_mmap(&gpu, BLOB, offset), 0);
+	virtgpu_close(&gpu);
+}
+
+static void test_refused_map(void)
+{
+	struct virtgpu_blob_params params = {
+		.size = BLOB,
+		.unmappable = true,
+	};
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	void *map;
+
+	virtgpu_open(&gpu, VIRTGPU_VIRGL);
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), 0);
+	igt_assert_eq(__virtgpu_blob_mmap(&gpu, &blob, &map), -EINVAL);
+	/* MAP_BLOB; without TTM also the UNMAP_BLOB of what was never mapped. */
+	virtgpu_expect_refusals(virtgpu_ttm_blobs() ? 1 : 2);
+	virtgpu_close(&gpu);
+}
+
+igt_main
+{
+	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
+		igt_describe(
+			"Ten times the window in blobs, every word verified");
+		igt_subtest_f("overcommit-%s", virtgpu_context_name(i))
+			test_overcommit(i);
+	}
+	igt_describe("Free space that is not in one piece");
+	igt_subtest("overcommit-fragmented")
+		test_fragmented();
+	igt_describe("Threads compete for a window that is too small");
+	igt_subtest("overcommit-threads")
+		test_threads();
+	igt_describe("Two blobs of the window's size take turns");
+	igt_subtest("overcommit-window-sized")
+		test_window_sized();
+	igt_describe("A blob that is larger than the window");
+	igt_subtest("overcommit-too-large")
+		test_too_large();
+	igt_describe("A mapping keeps an evicted blob whose handle was closed");
+	igt_subtest("overcommit-close-mapped")
+		test_close_mapped();
+	igt_describe("The dma-buf of an evicted blob");
+	igt_subtest("overcommit-dmabuf")
+		test_dmabuf();
+	igt_describe("Parent and child share evicted blobs");
+	igt_subtest("overcommit-fork")
+		test_fork();
+	igt_describe("A killed process leaves an empty window");
+	igt_subtest("overcommit-kill")
+		test_kill();
+	igt_describe("The errno of arguments that make no sense");
+	igt_subtest("bad-arguments")
+		test_bad_arguments();
+	igt_describe("The host refuses to map a blob");
+	igt_subtest("refused-map")
+		test_refused_map();
+}

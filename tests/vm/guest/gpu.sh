@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# gpu.sh ttm_blobs=0|1 PROGRAM...: run IGT test programs on virtio-gpu, with TTM in
+# charge of its window or without. See run-gpu-vm.sh for the host's side.
+
+mode=$1
+shift
+
+# Part of every result's name.
+policy() {
+	case "$mode" in
+	ttm_blobs=1) echo ttm_blobs ;;
+	*) echo stock ;;
+	esac
+}
+
+for module in virtio_pci kvm-amd; do
+	load $module || exit 1
+done
+load virtio-gpu "$mode" || exit 1
+# Without it the tests would test the other kind of window.
+if [ "$(cat /sys/module/virtio_gpu/parameters/ttm_blobs)" != "$(echo "${mode#*=}" | tr 01 NY)" ]; then
+	echo "FAIL mode virtio-gpu is not loaded with $mode"
+elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; then
+	echo "FAIL mode TTM does not manage the window: $(dmesg | grep ttm_blobs | tail -n 1)"
+else
+	echo "PASS mode"
+fi
+for program; do
+	one_program "$program"
+done
+cat /sys/kernel/debug/dri/0/virtio-gpu-window
+
+# The console holds the module, and would draw on a device that is being switched off.
+for console in /sys/class/vtconsole/*; do
+	! grep -q 'frame buffer' "$console/name" || echo 0 >"$console/bind"
+done
+rmmod virtio_gpu && echo "PASS unload-virtio_gpu" || echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# mesa-image.sh: build/vm/mesa.ext4, the disk of guests with a GPU: the tree of
+# packages.mesa. A disk, because a tree shared by 9p stalls.
+
+. "$(dirname "$0")/lib.sh"
+
+"$VM_DIR/root.sh" mesa
+tree=$(layer_dir mesa)
+image=$BUILD/vm/mesa.ext4
+mkdir -p "$BUILD/vm"
+lock "$image.lock"
+[ "$(cat "$image.made" 2>/dev/null)" != "$tree" ] || exit 0
+rm -f "$image.made"
+need_space "$BUILD" 1500 "the disk with Mesa"
+exec 8<"$tree"
+flock -s 8
+: >"$tree.used"
+IN_LAYER=gpu IN_CACHE=1 step mesa-image "make the disk with Mesa for guests, once" \
+	"$VM_DIR/in-root.sh" mke2fs -q -F -t ext4 -O ^has_journal -d "/cache/${tree##*/}" \
+	/build/vm/mesa.ext4 1200M
+echo "$tree" >"$image.made"

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run-gpu-vm.sh KERNEL NAME SCRIPT: as run-vm.sh, in a VM with a GPU: virtio-gpu-gl
+# drawn by Mesa's llvmpipe and lavapipe, with a host-visible window of VM_HOSTMEM,
+# and Mesa for the guest on its disk. What QEMU complains of is part of the result: a
+# refused command fails the run, unless the script has announced it.
+
+. "$(dirname "$0")/lib.sh"
+
+out=$BUILD/$1/vm/${VM_OUT:-$2}
+"$VM_DIR/mesa-image.sh"
+export IN_LAYER=gpu SDL_VIDEODRIVER=offscreen XDG_RUNTIME_DIR=/tmp
+VM_QEMU="-machine q35 -display sdl,gl=on ${VM_QEMU:-}"
+VM_QEMU+=" -device virtio-gpu-gl-pci,blob=on,hostmem=${VM_HOSTMEM:-64M},venus=on"
+VM_QEMU+=" -drive file=/build/vm/mesa.ext4,format=raw,if=virtio,readonly=on"
+export VM_QEMU
+
+rc=0
+"$VM_DIR/run-vm.sh" "$@" || rc=$?
+[ -f "$out.verdict" ] || exit $rc
+announced=$(awk '/^TTM-PFNMAP-REFUSALS / { n += $2 } END { print n + 0 }' "$out.out")
+refused=$(grep -c 'virtio_gpu_virgl_process_cmd: ctrl .* error' "$out.qemu" || true)
+if [ "$refused" -eq "$announced" ]; then
+	echo "PASS host-accepts" >>"$out.verdict"
+else
+	echo "FAIL host-accepts QEMU refused $refused commands, $announced were expected to be" >>"$out.verdict"
+	grep -m 5 virtio_gpu_virgl_process_cmd "$out.qemu" >&2 || true
+	die "the host of VM $1 ${out##*/} refused $refused commands, $announced were announced" \
+		"what QEMU printed: $out.qemu"
+fi
+exit $rc
