@@ -30,21 +30,22 @@ suite() {
 }
 
 # vm_suite SUITE KERNEL FILE IMAGE SCRIPT ARGS SECONDS: run a guest script; that
-# the VM ends well and the kernel's log is clean are two more tests of it.
+# the VM ends well and the kernel's log is clean are two more tests of it. VM_RUN is
+# what runs the VM.
 vm_suite() {
 	local name=$1.$2.$3 vm=$BUILD/$2/vm
 	rm -f "$vm/$name".{out,console,verdict}
-	VM_OUT=$name VM_ARGS=$6 VM_SECONDS=$7 "$VM_DIR/run-vm.sh" "$2" "$4" "$5" 2>"$LOGS/$name.log" ||
+	VM_OUT=$name VM_ARGS=$6 VM_SECONDS=$7 "$VM_DIR/${VM_RUN:-run-vm.sh}" "$2" "$4" "$5" 2>"$LOGS/$name.log" ||
 		printf '  fail   VM %s: %s\n' "$name" "$(grep -m 1 'error:' "$LOGS/$name.log")"
 	[ -f "$vm/$name.verdict" ] || return 0
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
 # Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure}.sh.
-# Those that make allocations fail need a debug kernel.
+# Those that make allocations fail need a debug kernel, those of virtio-gpu a GPU.
 igt_programs() {
 	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
-		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults)'
+		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults)|virtgpu_.*'
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards. (The rest
@@ -125,6 +126,20 @@ plan_hazards() {
 	done
 }
 
+# gpu_stream KERNEL: virtio-gpu with TTM in charge of its window, and the stock twin.
+gpu_stream() {
+	local mesa=mesa/venus_map:mesa/virgl_map VM_RUN=run-gpu-vm.sh
+	"$VM_DIR/build-mesa.sh"
+	FILES=$mesa "$VM_DIR/initramfs.sh" "$1" gpu ours virtio_pci virtio_blk ext4 \
+		crc32c_generic virtio-gpu kvm-amd
+	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_kvm,virtgpu_blob_late 600
+	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
+		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_late 300
+	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
+	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
+}
+
 plan_kernel() {
 	local program
 	plan abi "$1" abi
@@ -148,6 +163,9 @@ plan_kernel() {
 		plan verify "$1" "$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
+	for program in virtgpu_blob virtgpu_blob.stock mesa mesa.stock; do
+		plan gpu "$1" "$program"
+	done
 }
 
 stream() {
@@ -177,6 +195,7 @@ stream() {
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
 	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
+	gpu_stream "$1"
 }
 
 # Of its own: it mostly waits, and does not depend on the kernel.

@@ -77,7 +77,8 @@ build_part() {
 	mkdir -p "$dir"
 	cp -r "/build/$kernel/$part"/*.[ch] "/build/$kernel/$part"/{Makefile,include} "$dir/"
 	objects=$(cd "$dir" && for file in *.c; do
-		[[ $file == *.mod.c ]] || { [ "$part" = ttm ] && [[ $file != ttm_pfnmap* ]]; } || echo "${file%.c}.o"
+		[[ $file == *.mod.c ]] || { [ "$part" = ttm ] && [[ $file != ttm_pfnmap* ]]; } ||
+			{ [ "$part" = virtio ] && [ ! -f "/src/drivers/gpu/drm/virtio/$file" ]; } || echo "${file%.c}.o"
 	done)
 	# shellcheck disable=SC2086 # one object a word
 	make -s -C "/usr/lib/modules/$release/build" "M=$dir" C=2 W=1 CONFIG_DEBUG_INFO_BTF_MODULES= \
@@ -103,7 +104,7 @@ hooked() {
 
 builds() {
 	local part
-	for part in ttm vttm kmod; do
+	for part in ttm virtio vttm kmod; do
 		[ ! -f "/build/$1/$part/Makefile" ] || judge "sparse-W1-$1-$part" build_part "$1" "$2" "$part"
 	done
 }

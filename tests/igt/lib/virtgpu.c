@@ -11,21 +11,21 @@
 #include "igt.h"
 #include "virtgpu.h"
 
-#define RENDER_NODE  "/dev/dri/renderD128"
-#define DEBUGFS	     "/sys/kernel/debug/dri/0/"
-#define PARAMETER    "/sys/module/virtio_gpu/parameters/ttm_blobs"
+#define RENDER_NODE "/dev/dri/renderD128"
+#define DEBUGFS "/sys/kernel/debug/dri/0/"
+#define PARAMETER "/sys/module/virtio_gpu/parameters/ttm_blobs"
 /* Every unmap may take the host 100 ms, and there may be a thousand. */
 #define EMPTY_SECONDS 120
 
 /* Of virglrenderer's and Mesa's protocol. */
-#define CAPSET_VIRGL2	      2
-#define CAPSET_VENUS	      4
+#define CAPSET_VIRGL2 2
+#define CAPSET_VENUS 4
 #define VIRGL_RESOURCE_CREATE 48
-#define PIPE_BUFFER	      0
-#define FORMAT_R8_UNORM	      64
-#define BIND_VERTEX_BUFFER    (1 << 4)
-#define FLAG_MAP_PERSISTENT   (1 << 1)
-#define FLAG_MAP_COHERENT     (1 << 2)
+#define PIPE_BUFFER 0
+#define FORMAT_R8_UNORM 64
+#define BIND_VERTEX_BUFFER (1 << 4)
+#define FLAG_MAP_PERSISTENT (1 << 1)
+#define FLAG_MAP_COHERENT (1 << 2)
 
 const char *virtgpu_context_name(enum virtgpu_context context)
 {
@@ -69,12 +69,14 @@ void virtgpu_close(struct virtgpu *gpu)
 	gpu->fd = -1;
 }
 
-int __virtgpu_blob(struct virtgpu *gpu, const struct virtgpu_blob_params *params,
+int __virtgpu_blob(struct virtgpu *gpu,
+		   const struct virtgpu_blob_params *params,
 		   struct virtgpu_blob *blob)
 {
 	uint32_t id = ++gpu->blobs;
-	uint32_t flags =
-		params->unmappable ? 0 : FLAG_MAP_PERSISTENT | FLAG_MAP_COHERENT;
+	uint32_t flags = params->unmappable ?
+				 0 :
+				 FLAG_MAP_PERSISTENT | FLAG_MAP_COHERENT;
 	/* Target, format, bind, width, height, depth, layers, level, samples. */
 	uint32_t cmd[] = {
 		VIRGL_RESOURCE_CREATE | 11 << 16,
@@ -130,7 +132,8 @@ void virtgpu_blob_close(struct virtgpu *gpu, struct virtgpu_blob *blob)
 	blob->handle = 0;
 }
 
-uint64_t virtgpu_blob_offset(struct virtgpu *gpu, const struct virtgpu_blob *blob)
+uint64_t virtgpu_blob_offset(struct virtgpu *gpu,
+			     const struct virtgpu_blob *blob)
 {
 	struct drm_virtgpu_map map = { .handle = blob->handle };
 

@@ -97,3 +97,11 @@ one_program() {
 	done </tmp/igt.rest
 	echo "TTM-PFNMAP-PROGRAM-END $1"
 }
+
+# Takes the console off the GPU: it would hold the module, and draw on a device that
+# is being switched off.
+gpu_console_off() {
+	for console in /sys/class/vtconsole/*; do
+		! grep -q 'frame buffer' "$console/name" || echo 0 >"$console/bind"
+	done
+}

@@ -74,8 +74,9 @@ hook("drv_header")
 identifier vgdev, vbuf;
 position p;
 @@
- static void free_vbuf@p(struct virtio_gpu_device *vgdev,
-			 struct virtio_gpu_vbuffer *vbuf)
+-static
+ void free_vbuf@p(struct virtio_gpu_device *vgdev,
+		  struct virtio_gpu_vbuffer *vbuf)
  {
 +	if (vbuf->range)
 +		virtio_gpu_range_put(vbuf->range);
@@ -86,6 +87,19 @@ position p;
 p << vq_free.p;
 @@
 hook("vq_free")
+
+@vq_dead@
+expression vgdev, vbuf;
+position p;
+@@
++virtio_gpu_window_dead(vgdev, vbuf);
+ free_vbuf@p(vgdev, vbuf);
+ return -ENODEV;
+
+@script:python@
+p << vq_dead.p;
+@@
+hook("vq_dead")
 
 @vq_alloc@
 identifier vgdev;

@@ -404,7 +404,8 @@ static void virtio_gpu_tbo_destroy(struct ttm_buffer_object *tbo)
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(&tbo->base);
 	struct virtio_gpu_device *vgdev = tbo_to_vgdev(tbo);
 
-	if (!bo->created) {
+	/* After an unplug even the means to send a command may be gone. */
+	if (!bo->created || drm_dev_is_unplugged(vgdev->ddev)) {
 		virtio_gpu_cleanup_object(bo);
 		return;
 	}
@@ -538,22 +539,43 @@ void virtio_gpu_window_init(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_window_gone - the host has forgotten everything
- * @vgdev: the device, unplugged and reset
+ * virtio_gpu_window_dead - a command could not be sent any more
+ * @vgdev: the device, unplugged
+ * @vbuf: the command
  *
- * Nobody will signal the fences that are left, and TTM would wait for them before
- * it lets go of a blob.
+ * The stock driver forgets the objects that the command holds. Theirs would be the
+ * last references to blobs, without which the window cannot be taken down.
  *
  * Context: Process.
  */
-void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
+void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf)
 {
-	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
+	if (vgdev->window)
+		virtio_gpu_array_put_free(vbuf->objs);
+}
+
+/* Frees the commands that the host took and did not answer. */
+static void virtio_gpu_window_reclaim(struct virtio_gpu_device *vgdev,
+				      struct virtqueue *vq)
+{
+	struct virtio_gpu_vbuffer *vbuf;
+
+	while ((vbuf = virtqueue_detach_unused_buf(vq))) {
+		virtio_gpu_array_put_free(vbuf->objs);
+		/* Of an UNREF: the object that it would have freed. */
+		if (vbuf->resp_cb_data)
+			virtio_gpu_cleanup_object(vbuf->resp_cb_data);
+		free_vbuf(vgdev, vbuf);
+	}
+}
+
+/* Nobody will signal them, and TTM waits for them before it lets go of a blob. */
+static void virtio_gpu_window_signal(struct virtio_gpu_fence_driver *drv)
+{
 	struct virtio_gpu_fence *fence, *next;
 	unsigned long flags;
 
-	if (!vgdev->window)
-		return;
 	spin_lock_irqsave(&drv->lock, flags);
 	list_for_each_entry_safe(fence, next, &drv->fences, node) {
 		dma_fence_set_error(&fence->f, -ENODEV);
@@ -562,4 +584,19 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 		dma_fence_put(&fence->f);
 	}
 	spin_unlock_irqrestore(&drv->lock, flags);
+}
+
+/**
+ * virtio_gpu_window_gone - the host has forgotten everything
+ * @vgdev: the device, unplugged and reset
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
+{
+	if (!vgdev->window)
+		return;
+	virtio_gpu_window_signal(&vgdev->fence_drv);
+	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
+	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
 }

@@ -25,8 +25,7 @@ MODULE_PARM_DESC(
 /* Free slots of the control queue without which nothing more is asked. */
 #define VIRTIO_GPU_WINDOW_SLOTS 8
 
-static struct virtio_gpu_window *
-to_window(struct ttm_resource_manager *man)
+static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
 {
 	return container_of(man, struct virtio_gpu_window, in_window);
 }
@@ -136,8 +135,8 @@ virtio_gpu_range_state(const struct virtio_gpu_range *range)
  */
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range)
 {
-	return range && virtio_gpu_range_state(range) ==
-				VIRTIO_GPU_RANGE_MAPPED;
+	return range &&
+	       virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPED;
 }
 
 /* ---- Commands ---------------------------------------------------------- */
@@ -215,11 +214,9 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	struct virtio_gpu_resource_unmap_blob *cmd;
 	struct virtio_gpu_vbuffer *vbuf;
 
-	cmd = virtio_gpu_alloc_cmd_resp(window->vgdev,
-					virtio_gpu_range_unmap_cb, &vbuf,
-					sizeof(*cmd),
-					sizeof(struct virtio_gpu_ctrl_hdr),
-					NULL);
+	cmd = virtio_gpu_alloc_cmd_resp(
+		window->vgdev, virtio_gpu_range_unmap_cb, &vbuf, sizeof(*cmd),
+		sizeof(struct virtio_gpu_ctrl_hdr), NULL);
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
 	cmd->resource_id = cpu_to_le32(range->handle);
@@ -295,10 +292,10 @@ int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
 	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
 	long ret;
 
-	ret = wait_event_killable_timeout(
-		ctrlq->ack_queue,
-		READ_ONCE(ctrlq->vq->num_free) >= VIRTIO_GPU_WINDOW_SLOTS,
-		virtio_gpu_window_timeout());
+	ret = wait_event_killable_timeout(ctrlq->ack_queue,
+					  READ_ONCE(ctrlq->vq->num_free) >=
+						  VIRTIO_GPU_WINDOW_SLOTS,
+					  virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
 	return ret ? 0 : virtio_gpu_window_timed_out(window, "queue is full");
@@ -404,21 +401,27 @@ static int virtio_gpu_window_alloc(struct ttm_resource_manager *man,
 	return 0;
 }
 
+/*
+ * Must the host be told that a range is no longer wanted? Also if its answer to the
+ * map is still to come: commands are in order.
+ */
+static bool virtio_gpu_range_with_host(const struct virtio_gpu_range *range)
+{
+	enum virtio_gpu_range_state state = virtio_gpu_range_state(range);
+
+	return (state == VIRTIO_GPU_RANGE_MAPPING ||
+		state == VIRTIO_GPU_RANGE_MAPPED) &&
+	       !drm_dev_is_unplugged(range->window->vgdev->ddev);
+}
+
 static void virtio_gpu_window_free(struct ttm_resource_manager *man,
 				   struct ttm_resource *res)
 {
 	struct virtio_gpu_range *range = to_range(res);
 
 	ttm_resource_fini(man, res);
-	/* Also if the answer to the map is still to come: commands are in order. */
-	switch (virtio_gpu_range_state(range)) {
-	case VIRTIO_GPU_RANGE_MAPPING:
-	case VIRTIO_GPU_RANGE_MAPPED:
+	if (virtio_gpu_range_with_host(range))
 		virtio_gpu_range_unmap(range);
-		break;
-	default:
-		break;
-	}
 	virtio_gpu_range_put(range);
 }
 
@@ -451,10 +454,10 @@ static const struct ttm_resource_manager_func virtio_gpu_host_func = {
 	.free = virtio_gpu_host_free,
 };
 
-static void virtio_gpu_manager_setup(struct virtio_gpu_window *window,
-				     struct ttm_resource_manager *man, int type,
-				     u64 size,
-				     const struct ttm_resource_manager_func *func)
+static void
+virtio_gpu_manager_setup(struct virtio_gpu_window *window,
+			 struct ttm_resource_manager *man, int type, u64 size,
+			 const struct ttm_resource_manager_func *func)
 {
 	ttm_resource_manager_init(man, &window->bdev, size);
 	man->func = func;

@@ -125,6 +125,8 @@ void virtio_gpu_window_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_ttm.c */
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
+void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf);
 void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev);
 bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
 			     const struct virtio_gpu_object_params *params);
@@ -142,5 +144,7 @@ void *virtio_gpu_alloc_cmd_resp(
 	void *resp_buf);
 int virtio_gpu_queue_ctrl_buffer(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
+void free_vbuf(struct virtio_gpu_device *vgdev,
+	       struct virtio_gpu_vbuffer *vbuf);
 
 #endif

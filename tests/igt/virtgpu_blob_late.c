@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: virtgpu blob late
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: virtio-gpu
+ * Functionality: a host that answers late, and a device that goes away
+ * Description: The module late_host keeps the host's answers from the driver. With
+ *	virtio_gpu.ttm_blobs=1 a task that needs a blob in the window waits for a
+ *	time that has a bound, can be killed, and does not hold the mmap lock. The
+ *	stock driver waits for as long as it takes and cannot be killed.
+ *
+ * SUBTEST: late-kill
+ * Description: A process that waits for the host is killed: it is gone at once.
+ *	Without TTM: only when the host has answered
+ *
+ * SUBTEST: late-sigbus
+ * Description: The access gets a SIGBUS after the timeout; when the host answers,
+ *	it works. Skipped without TTM
+ *
+ * SUBTEST: late-mmap-lock
+ * Description: While one thread waits for the host another one can map and unmap.
+ *	Without TTM: only when the host has answered
+ *
+ * SUBTEST: unplug
+ * Description: The device goes away while blobs are mapped: each access is a
+ *	SIGBUS, and the device that comes back works. Skipped without TTM
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "virtgpu.h"
+
+#define STALL "/sys/module/late_host/parameters/stall"
+#define TIMEOUT "/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms"
+#define DRIVER "/sys/bus/virtio/drivers/virtio_gpu/"
+#define MIB(n) ((uint64_t)(n) << 20)
+#define BLOB MIB(4)
+#define MAX_BLOBS 64
+
+static struct virtgpu gpu;
+static struct virtgpu_blob blob[MAX_BLOBS];
+static uint32_t *volatile map[MAX_BLOBS];
+static unsigned int blobs;
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	igt_assert_fd(fd);
+	igt_assert_eq(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void stall(bool on)
+{
+	write_file(STALL, on ? "1" : "0");
+}
+
+static void unstall_at_exit(int sig)
+{
+	(void)sig;
+	stall(false);
+}
+
+static double seconds_since(struct timespec *start)
+{
+	return igt_nsec_elapsed(start) / 1e9;
+}
+
+/* Blobs 0 to n - 1 are evicted when the last ones have been touched. */
+static void make_blobs(unsigned int count)
+{
+	igt_assert(count <= MAX_BLOBS);
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	for (blobs = 0; blobs < count; blobs++) {
+		virtgpu_blob(&gpu, BLOB, &blob[blobs]);
+		map[blobs] = virtgpu_blob_mmap(&gpu, &blob[blobs]);
+		map[blobs][0] = blobs + 1;
+	}
+	/* What is on its way is not to be counted. */
+	sleep(1);
+}
+
+static void make_evicted(void)
+{
+	make_blobs(2 * virtgpu_window_size() / BLOB);
+}
+
+static void free_blobs(void)
+{
+	for (unsigned int i = 0; i < blobs; i++)
+		munmap(map[i], BLOB);
+	virtgpu_close(&gpu);
+}
+
+/* What the stock driver waits in: the mapping of a new blob. */
+static void map_new_blob(void)
+{
+	struct virtgpu_blob new;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	virtgpu_blob(&gpu, BLOB, &new);
+	virtgpu_blob_mmap(&gpu, &new);
+}
+
+static bool gone_within(pid_t pid, double seconds)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	do {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		usleep(10000);
+	} while (seconds_since(&start) < seconds);
+	return false;
+}
+
+static void test_kill(void)
+{
+	bool ttm = virtgpu_ttm_blobs();
+	pid_t pid;
+
+	if (ttm) {
+		write_file(TIMEOUT, "60000");
+		make_evicted();
+	}
+	stall(true);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		if (ttm)
+			map[0][0] = 1;
+		else
+			map_new_blob();
+		_exit(0);
+	}
+	igt_assert(!gone_within(pid, 2));
+	igt_assert_eq(kill(pid, SIGKILL), 0);
+	igt_assert_eq(gone_within(pid, 3), ttm);
+	stall(false);
+	if (!ttm) {
+		igt_assert(gone_within(pid, 10));
+		return;
+	}
+	igt_assert_eq(map[0][0], 1);
+	free_blobs();
+}
+
+static sigjmp_buf jump;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+static bool touch_is_sigbus(unsigned int i)
+{
+	struct sigaction action = { .sa_handler = on_sigbus }, old;
+	bool hit;
+
+	sigaction(SIGBUS, &action, &old);
+	hit = sigsetjmp(jump, 1);
+	if (!hit)
+		(void)*(volatile uint32_t *)map[i];
+	sigaction(SIGBUS, &old, NULL);
+	return hit;
+}
+
+static void test_sigbus(void)
+{
+	struct timespec start = {};
+	uint64_t timeouts;
+	double took;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver waits for ever\n");
+	write_file(TIMEOUT, "2000");
+	make_evicted();
+	timeouts = virtgpu_window_count("timeouts");
+	stall(true);
+	igt_nsec_elapsed(&start);
+	igt_assert(touch_is_sigbus(0));
+	took = seconds_since(&start);
+	/* Once, although the fault is tried twice. */
+	igt_assert_f(took > 1.8 && took < 3.8, "it took %.1f s\n", took);
+	igt_assert_lt_u64(timeouts, virtgpu_window_count("timeouts"));
+	stall(false);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+}
+
+static void *need_the_host(void *unused)
+{
+	if (virtgpu_ttm_blobs())
+		(void)*(volatile uint32_t *)map[0];
+	else
+		map_new_blob();
+	return unused;
+}
+
+static void *unstall_later(void *unused)
+{
+	sleep(5);
+	stall(false);
+	return unused;
+}
+
+static void test_mmap_lock(void)
+{
+	struct timespec start = {};
+	pthread_t thread[2];
+	double took;
+	void *page;
+
+	if (virtgpu_ttm_blobs()) {
+		write_file(TIMEOUT, "60000");
+		make_evicted();
+	}
+	stall(true);
+	igt_assert_eq(pthread_create(&thread[0], NULL, need_the_host, NULL), 0);
+	igt_assert_eq(pthread_create(&thread[1], NULL, unstall_later, NULL), 0);
+	sleep(2);
+	igt_nsec_elapsed(&start);
+	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(page, 4096);
+	took = seconds_since(&start);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	igt_assert_f((took < 1) == virtgpu_ttm_blobs(), "it took %.1f s\n",
+		     took);
+	if (virtgpu_ttm_blobs()) {
+		igt_assert_eq(map[0][0], 1);
+		free_blobs();
+	} else {
+		virtgpu_close(&gpu);
+	}
+}
+
+static void device_name(char *name, size_t size)
+{
+	DIR *dir = opendir(DRIVER);
+	struct dirent *entry;
+
+	igt_assert(dir);
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "virtio", 6))
+			snprintf(name, size, "%.60s", entry->d_name);
+	closedir(dir);
+}
+
+static void test_unplug(void)
+{
+	char name[64] = "";
+
+	igt_require_f(virtgpu_ttm_blobs(), "about TTM's window alone\n");
+	device_name(name, sizeof(name));
+	make_evicted();
+	write_file(DRIVER "unbind", name);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert(touch_is_sigbus(i));
+	free_blobs();
+	write_file(DRIVER "bind", name);
+
+	make_evicted();
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	virtgpu_window_wait_empty();
+}
+
+igt_main
+{
+	igt_fixture igt_install_exit_handler(unstall_at_exit);
+	igt_describe("Kill a process that waits for the host");
+	igt_subtest("late-kill") test_kill();
+	igt_describe("An access that the host does not answer");
+	igt_subtest("late-sigbus") test_sigbus();
+	igt_describe("The mmap lock while a fault waits for the host");
+	igt_subtest("late-mmap-lock") test_mmap_lock();
+	igt_describe("The device goes away with blobs mapped");
+	igt_subtest("unplug") test_unplug();
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the Mesa programs share: buffers that the GPU fills and the CPU checks
+ * through mappings that stay, until one cannot be had.
+ */
+#ifndef TTM_PFNMAP_MESA_CHECK_H
+#define TTM_PFNMAP_MESA_CHECK_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUFFER_SIZE  (4u << 20)
+#define BUFFER_WORDS (BUFFER_SIZE / 4)
+#define MAX_BUFFERS  1024
+
+/* What the GPU writes into every word of a buffer, and then the CPU. */
+static inline uint32_t gpu_word(unsigned int buffer)
+{
+	return 0x9e3779b1u * (buffer + 1);
+}
+
+static inline uint32_t cpu_word(unsigned int buffer)
+{
+	return ~gpu_word(buffer);
+}
+
+static inline void fill_words(uint32_t *map, uint32_t word)
+{
+	for (unsigned int i = 0; i < BUFFER_WORDS; i++)
+		map[i] = word;
+}
+
+static inline unsigned long wrong_words(const uint32_t *map, uint32_t word)
+{
+	unsigned long wrong = 0;
+
+	for (unsigned int i = 0; i < BUFFER_WORDS; i++)
+		wrong += map[i] != word;
+	return wrong;
+}
+
+static inline unsigned int wanted_buffers(int argc, char **argv)
+{
+	long count = argc == 2 ? strtol(argv[1], NULL, 0) : 0;
+
+	if (count < 1 || count > MAX_BUFFERS) {
+		fprintf(stderr, "usage: %s NUMBER (of 4 MiB buffers)\n",
+			argv[0]);
+		exit(2);
+	}
+	return count;
+}
+
+/*
+ * The program's answer, for guest/mesa.sh. @error is that of the first buffer that
+ * could not be mapped.
+ */
+static inline int report(unsigned int mapped, long error,
+			 unsigned long wrong_gpu, unsigned long wrong_cpu)
+{
+	printf("mapped=%u error=%ld wrong-from-gpu=%lu wrong-from-cpu=%lu\n",
+	       mapped, error, wrong_gpu, wrong_cpu);
+	return 0;
+}
+
+#endif
