@@ -92,6 +92,26 @@ static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
 	return ret;
 }
 
+static struct virtio_gpu_object_vram *tbo_to_vram(struct ttm_buffer_object *tbo)
+{
+	return to_virtio_gpu_vram(gem_to_virtio_gpu_obj(&tbo->base));
+}
+
+/*
+ * The host's answer for a blob that has a range. What it refused takes no room, and
+ * mmap() shall know. The reservation is held.
+ */
+static int virtio_gpu_tbo_answer(struct ttm_buffer_object *tbo)
+{
+	int ret = virtio_gpu_range_wait(virtio_gpu_range_of(tbo));
+
+	if (ret == -EINVAL) {
+		tbo_to_vram(tbo)->map_state = STATE_ERR;
+		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_host);
+	}
+	return ret;
+}
+
 /* In the window, and the host says so. The reservation is held. */
 static int virtio_gpu_tbo_bring_in(struct ttm_buffer_object *tbo)
 {
@@ -105,11 +125,7 @@ static int virtio_gpu_tbo_bring_in(struct ttm_buffer_object *tbo)
 		if (ret)
 			return ret;
 	}
-	ret = virtio_gpu_range_wait(virtio_gpu_range_of(tbo));
-	/* What the host refused takes no room. */
-	if (ret == -EINVAL)
-		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_host);
-	return ret;
+	return virtio_gpu_tbo_answer(tbo);
 }
 
 /* ---- TTM's callbacks --------------------------------------------------- */
@@ -287,15 +303,15 @@ static const struct vm_operations_struct virtio_gpu_window_vm_ops = {
  */
 static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo)
 {
-	struct virtio_gpu_range *range;
 	int ret;
 
 	ret = ttm_bo_reserve(tbo, true, false, NULL);
 	if (ret)
 		return ret;
-	range = virtio_gpu_range_of(tbo);
-	if (range)
-		ret = virtio_gpu_range_wait(range);
+	if (virtio_gpu_range_of(tbo))
+		ret = virtio_gpu_tbo_answer(tbo);
+	else if (tbo_to_vram(tbo)->map_state == STATE_ERR)
+		ret = -EINVAL;
 	ttm_bo_unreserve(tbo);
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
@@ -327,8 +343,7 @@ static int virtio_gpu_window_mmap(struct drm_gem_object *obj,
 static int virtio_gpu_window_pin(struct drm_gem_object *obj)
 {
 	struct ttm_buffer_object *tbo = obj_to_tbo(obj);
-	struct virtio_gpu_object_vram *vram =
-		to_virtio_gpu_vram(gem_to_virtio_gpu_obj(obj));
+	struct virtio_gpu_object_vram *vram = tbo_to_vram(tbo);
 	struct virtio_gpu_range *range;
 	int idx, ret;
 
