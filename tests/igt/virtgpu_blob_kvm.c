@@ -212,18 +212,22 @@ igt_main
 {
 	igt_fixture igt_require(kvm_available());
 	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
-		igt_describe("A guest is the first to touch a blob");
+		igt_describe(
+			"regression: a guest is the first to touch a blob");
 		igt_subtest_f("kvm-cold-%s", virtgpu_context_name(i))
 			test_cold(i);
-		igt_describe("A guest sees a blob that the CPU wrote");
+		igt_describe(
+			"regression: a guest sees a blob that the CPU wrote");
 		igt_subtest_f("kvm-warm-%s", virtgpu_context_name(i))
 			test_warm(i);
-		igt_describe("A guest uses a blob through its dma-buf");
+		igt_describe(
+			"regression: a guest uses a blob through its dma-buf");
 		igt_subtest_f("kvm-dmabuf-%s", virtgpu_context_name(i))
 			test_dmabuf(i);
 	}
-	igt_describe("A guest's blob is evicted between runs");
+	igt_describe("new call: a guest's blob is evicted between runs");
 	igt_subtest("kvm-overcommit-evicted") test_evicted();
-	igt_describe("A guest's blob is evicted while the guest runs");
+	igt_describe(
+		"new call: a guest's blob is evicted while the guest runs");
 	igt_subtest("kvm-overcommit-running") test_running();
 }

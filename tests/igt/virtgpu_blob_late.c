@@ -301,12 +301,14 @@ static void test_unplug(void)
 igt_main
 {
 	igt_fixture igt_install_exit_handler(unstall_at_exit);
-	igt_describe("Kill a process that waits for the host");
+	igt_describe("Kill a process that waits for the host (twin: within)");
 	igt_subtest("late-kill") test_kill();
-	igt_describe("An access that the host does not answer");
+	igt_describe("An access that the host does not answer (twin: within)");
 	igt_subtest("late-sigbus") test_sigbus();
-	igt_describe("The mmap lock while a fault waits for the host");
+	igt_describe(
+		"The mmap lock while a fault waits for the host (twin: within)");
 	igt_subtest("late-mmap-lock") test_mmap_lock();
-	igt_describe("The device goes away with blobs mapped");
+	igt_describe(
+		"new call: the device goes away with evicted blobs mapped");
 	igt_subtest("unplug") test_unplug();
 }

@@ -519,28 +519,31 @@ igt_main
 {
 	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
 		igt_describe(
-			"Ten times the window in blobs, every word verified");
+			"Ten times the window in blobs, every word verified (twin: within)");
 		igt_subtest_f("overcommit-%s", virtgpu_context_name(i))
 			test_overcommit(i);
 	}
-	igt_describe("Free space that is not in one piece");
+	igt_describe("Free space that is not in one piece (twin: within)");
 	igt_subtest("overcommit-fragmented") test_fragmented();
-	igt_describe("Threads compete for a window that is too small");
+	igt_describe(
+		"Threads compete for a window that is too small (twin: within)");
 	igt_subtest("overcommit-threads") test_threads();
-	igt_describe("Two blobs of the window's size take turns");
+	igt_describe(
+		"Two blobs of the window's size take turns (twin: within)");
 	igt_subtest("overcommit-window-sized") test_window_sized();
-	igt_describe("A blob that is larger than the window");
+	igt_describe("A blob that is larger than the window (twin: within)");
 	igt_subtest("overcommit-too-large") test_too_large();
-	igt_describe("A mapping keeps an evicted blob whose handle was closed");
+	igt_describe(
+		"A mapping keeps an evicted blob whose handle was closed (twin: within)");
 	igt_subtest("overcommit-close-mapped") test_close_mapped();
-	igt_describe("The dma-buf of an evicted blob");
+	igt_describe("The dma-buf of an evicted blob (twin: within)");
 	igt_subtest("overcommit-dmabuf") test_dmabuf();
-	igt_describe("Parent and child share evicted blobs");
+	igt_describe("Parent and child share evicted blobs (twin: within)");
 	igt_subtest("overcommit-fork") test_fork();
-	igt_describe("A killed process leaves an empty window");
+	igt_describe("regression: a killed process leaves an empty window");
 	igt_subtest("overcommit-kill") test_kill();
-	igt_describe("The errno of arguments that make no sense");
+	igt_describe("regression: the errno of arguments that make no sense");
 	igt_subtest("bad-arguments") test_bad_arguments();
-	igt_describe("The host refuses to map a blob");
+	igt_describe("regression: the host refuses to map a blob");
 	igt_subtest("refused-map") test_refused_map();
 }

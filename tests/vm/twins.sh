@@ -89,7 +89,7 @@ self_test() {
 
 self_test
 "$VM_DIR/build-igt.sh" >&2
-for program in "$BUILD"/igt/ttm_*; do
+for program in "$BUILD"/igt/{ttm,virtgpu}_*; do
 	name=${program##*/}
 	"$VM_DIR/in-root.sh" "/build/igt/$name" --describe | verdict "$name"
 done | tee "$BUILD/twins"
