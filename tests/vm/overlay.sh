@@ -167,10 +167,11 @@ make_test_modules() {
 # Debian's headers name, unless this very input has been built.
 build() {
 	local dir=$out/$1 input
-	input=$(basename "$stock")-$(cd "$dir" && find . \( -name '*.[ch]' -o -name Makefile \) \
+	# With the symbols that it meets: their versions may change where no header does.
+	input=$(basename "$stock")${3:+-$(hash_of "${3/#\/build/$BUILD}")}-$(cd "$dir" && find . \( -name '*.[ch]' -o -name Makefile \) \
 		! -name '*.mod.c' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 	[ "$(cat "$dir/.built" 2>/dev/null)" != "$input" ] || return 0
-	rm -f "$dir/.built"
+	rm -f "$dir/.built" "$dir/Module.symvers"
 	IN_KERNEL=$kernel step "build-$kernel-$1" "build $2 for $kernel" \
 		"$VM_DIR/in-root.sh" make -C "/usr/lib/modules/$(kernel_release "$kernel")/build" \
 		M="/build/$kernel/$1" "KBUILD_EXTRA_SYMBOLS=${3:-}" CONFIG_DEBUG_INFO_BTF_MODULES= \
