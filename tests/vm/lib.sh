@@ -13,6 +13,20 @@ if [ "${RIG_DIES_WITH_PARENT:-}" != $$ ]; then
 	RIG_DIES_WITH_PARENT=$$ exec setpriv --pdeathsig KILL -- bash "$0" "$@"
 fi
 
+# The caller may have been killed before that was in force. (Not for the first
+# process of a pid namespace: that one ends with what made it.)
+descends_from() {
+	local pid=$$ key value
+	while [ "$pid" != "$1" ]; do
+		[ "$pid" -gt 1 ] || return
+		while read -r key value; do
+			[ "$key" != PPid: ] || pid=$value
+		done 2>/dev/null <"/proc/$pid/status" || return
+	done
+}
+[ -z "${RIG_CALLER:-}" ] || [ $$ = 1 ] || descends_from "$RIG_CALLER" || exit 1
+export RIG_CALLER=$$
+
 VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$VM_DIR/../.." && pwd)
 BUILD=$REPO/build
