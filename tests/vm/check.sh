@@ -59,8 +59,9 @@ MODULES='drm_ttm_helper kvm-amd brd virtio_blk virtio_pci vfio-pci vfio_iommu_ty
 VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 
 # naive_suite KERNEL FILE SCRIPT [SWAPOUTS SECONDS]: hazards under the naive mark. It
-# hands out memory that is in use, so it may well bring the kernel down before its tests have ended:
-# that is the defect, too, and takes the place of their results. A kernel that says
+# hands out memory that is in use, so it may well bring the kernel down before its
+# tests have ended: that is the defect, too, and takes the place of the results that
+# are missing. A kernel that says
 # nothing of corrupted memory leaves the failures as they are.
 naive_suite() {
 	local name=hazard.$1.$2 said
@@ -70,7 +71,11 @@ naive_suite() {
 	said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 		"$BUILD/$1/vm/$name.console") || return 0
 	printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"
-	printf 'TTM-PFNMAP-POLICY naive\nPASS naive-brings-the-kernel-down %s\n' "$said" >"$RAW/$name.txt"
+	{
+		echo 'TTM-PFNMAP-POLICY naive'
+		grep -a '^Subtest ' "$BUILD/$1/vm/$name.out" || true
+		echo "PASS naive-brings-the-kernel-down $said"
+	} >"$RAW/$name.txt"
 }
 
 # What corrupts memory, or would. check-long.sh sets how much is tried.
