@@ -108,6 +108,8 @@ static int virtio_gpu_tbo_answer(struct ttm_buffer_object *tbo)
 	if (ret == -EINVAL) {
 		tbo_to_vram(tbo)->map_state = STATE_ERR;
 		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_host);
+	} else if (!ret) {
+		tbo_to_vram(tbo)->map_state = STATE_OK;
 	}
 	return ret;
 }
@@ -271,7 +273,9 @@ static vm_fault_t virtio_gpu_fault_entered(struct vm_fault *vmf)
 		return virtio_gpu_fault_unlocked(vmf);
 
 	ret = virtio_gpu_fault_reserved(vmf);
-	/* No fence makes TTM retry, so it has not unlocked the BO. */
+	/* An importer's fence may make TTM retry, and then it unlocked the BO. */
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
 	ttm_bo_unreserve(tbo);
 	return ret;
 }
@@ -299,15 +303,14 @@ static const struct vm_operations_struct virtio_gpu_window_vm_ops = {
 /*
  * A blob that was brought in when it was created has the host's answer by now or
  * soon: one that the host refuses to map cannot be mapped, as without TTM. A late
- * answer is the fault's business.
+ * answer is the fault's business, and so is all of it while a fault is at work.
  */
 static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo)
 {
-	int ret;
+	int ret = 0;
 
-	ret = ttm_bo_reserve(tbo, true, false, NULL);
-	if (ret)
-		return ret;
+	if (!dma_resv_trylock(tbo->base.resv))
+		return 0;
 	if (virtio_gpu_range_of(tbo))
 		ret = virtio_gpu_tbo_answer(tbo);
 	else if (tbo_to_vram(tbo)->map_state == STATE_ERR)
@@ -353,6 +356,8 @@ static int virtio_gpu_window_pin(struct drm_gem_object *obj)
 	ret = virtio_gpu_tbo_bring_in(tbo);
 	if (!ret) {
 		ttm_bo_pin(tbo);
+		/* TTM looks at the pin when it sorts the lists, not when it pins. */
+		ttm_bo_move_to_lru_tail_unlocked(tbo);
 		/* What virtio_gpu_vram_map_dma_buf() takes the address from. */
 		range = virtio_gpu_range_of(tbo);
 		vram->vram_node.start =
@@ -369,6 +374,7 @@ static void virtio_gpu_window_unpin(struct drm_gem_object *obj)
 {
 	virtio_gpu_pin_lock(obj);
 	ttm_bo_unpin(obj_to_tbo(obj));
+	ttm_bo_move_to_lru_tail_unlocked(obj_to_tbo(obj));
 	virtio_gpu_pin_unlock(obj);
 }
 
@@ -450,7 +456,7 @@ bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
  * @params: of the blob
  * @bo_ptr: where to put it
  *
- * It goes into the window at once if there is room, without waiting.
+ * It goes into the window at once if there is room.
  *
  * Context: May sleep.
  * Return: 0 or a negative errno.
@@ -611,7 +617,12 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 {
 	if (!vgdev->window)
 		return;
+	/* What the last interrupts before the reset have left to do. */
+	flush_work(&vgdev->ctrlq.dequeue_work);
+	flush_work(&vgdev->cursorq.dequeue_work);
 	virtio_gpu_window_signal(&vgdev->fence_drv);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
 	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
+	/* Which holds blobs, and the window goes next. */
+	flush_work(&vgdev->obj_free_work);
 }
