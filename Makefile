@@ -32,7 +32,7 @@ help: ## show this
 demo: $(KERNELS:%=modules-%) ## before and after: a KVM guest in a TTM buffer, stock and ours
 	@$(call script,demo) $(KERNELS)
 
-check: ## every test on every kernel; JUnit in build/results
+check: ## the tests, on every kernel; JUnit in build/results
 	@$(vm)/check.sh $(KERNELS)
 
 check-long: ## the hazards, for hours; writes the tables in Documentation/
