@@ -49,6 +49,11 @@
  * SUBTEST: overcommit-kill
  * Description: A process that is killed while it uses blobs leaves an empty window
  *
+ * SUBTEST: teardown-does-not-stall
+ * Description: A process ends that has filled the window with small blobs. The
+ *	next one maps a blob while most of these are still there. Without TTM it
+ *	waits until the host has unmapped all of them
+ *
  * SUBTEST: bad-arguments
  * Description: Sizes, offsets and flags that make no sense get the same errno in
  *	both kinds of window
@@ -447,6 +452,59 @@ static void test_kill(void)
 	set_free();
 }
 
+#define SMALL (MIB(1) / 2)
+
+/* Leaves half of the window full of small blobs that nobody has any more. */
+static unsigned int leave_small_blobs(void)
+{
+	const unsigned int count = virtgpu_window_size() / 2 / SMALL;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		virtgpu_open(&gpu, VIRTGPU_VENUS);
+		for (unsigned int i = 0; i < count; i++) {
+			virtgpu_blob(&gpu, SMALL, &blob);
+			*(uint32_t *)virtgpu_blob_mmap(&gpu, &blob) = i;
+		}
+		_exit(0);
+	}
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+	return count;
+}
+
+/* The host takes commands in order, so what is left was not waited for. */
+static void test_teardown(void)
+{
+	unsigned int count, left;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *map;
+
+	while (virtgpu_window_used())
+		usleep(100000);
+	count = leave_small_blobs();
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	virtgpu_blob(&gpu, BLOB, &blob);
+	map = virtgpu_blob_mmap(&gpu, &blob);
+	map[0] = 1;
+	left = (virtgpu_window_used() - BLOB) / SMALL;
+	igt_info("%u of %u closed blobs were there when the next was mapped\n",
+		 left, count);
+	if (virtgpu_ttm_blobs())
+		igt_assert_lt(count / 2, left);
+	else
+		igt_assert_eq(left, 0);
+	munmap(map, BLOB);
+	virtgpu_close(&gpu);
+}
+
 static int try_mmap(struct virtgpu *gpu, size_t size, uint64_t offset)
 {
 	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, gpu->fd, offset);
@@ -542,6 +600,9 @@ igt_main
 	igt_subtest("overcommit-fork") test_fork();
 	igt_describe("regression: a killed process leaves an empty window");
 	igt_subtest("overcommit-kill") test_kill();
+	igt_describe(
+		"One process's teardown and another's first mapping (twin: within)");
+	igt_subtest("teardown-does-not-stall") test_teardown();
 	igt_describe("regression: the errno of arguments that make no sense");
 	igt_subtest("bad-arguments") test_bad_arguments();
 	igt_describe("regression: the host refuses to map a blob");

@@ -222,6 +222,19 @@ uint64_t virtgpu_window_count(const char *name)
 	return strtoull(rest, NULL, 0);
 }
 
+uint64_t virtgpu_window_used(void)
+{
+	unsigned long long used;
+	char rest[256];
+
+	if (virtgpu_ttm_blobs())
+		return virtgpu_window_count("used");
+	igt_assert(debugfs_line(DEBUGFS "virtio-gpu-host-visible-mm", "total:",
+				rest, sizeof(rest)));
+	igt_assert(sscanf(rest, " %*u, used %llu", &used) == 1);
+	return used;
+}
+
 void virtgpu_window_wait_empty(void)
 {
 	for (int i = 0; i < EMPTY_SECONDS * 10; i++) {

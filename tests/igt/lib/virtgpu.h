@@ -65,6 +65,8 @@ int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 bool virtgpu_ttm_blobs(void);
 /* The window's size in bytes. */
 uint64_t virtgpu_window_size(void);
+/* How much of it is taken, by blobs or by what the host has not unmapped yet. */
+uint64_t virtgpu_window_used(void);
 /* A number of debugfs' virtio-gpu-window, e.g. "evictions". TTM's window only. */
 uint64_t virtgpu_window_count(const char *name);
 /* Waits until the window is empty and the host has confirmed it. TTM's only. */

@@ -59,6 +59,20 @@ p << drv_device.p;
 @@
 hook("drv_device")
 
+@drv_vram@
+position p;
+@@
+ struct virtio_gpu_object_vram {
+	struct virtio_gpu_object base@p;
++	struct virtio_gpu_range *left;
+	...
+ };
+
+@script:python@
+p << drv_vram.p;
+@@
+hook("drv_vram")
+
 @drv_header depends on drv_object@
 @@
  #include <drm/virtgpu_drm.h>

@@ -143,6 +143,10 @@ static int virtio_gpu_move(struct ttm_buffer_object *tbo, bool evict,
 			   struct ttm_operation_ctx *ctx,
 			   struct ttm_resource *new_mem, struct ttm_place *hop)
 {
+	struct virtio_gpu_range *old = virtio_gpu_range_of(tbo);
+
+	if (old)
+		old->evicted = true;
 	ttm_bo_move_null(tbo, new_mem);
 	if (new_mem->mem_type == VIRTIO_GPU_PL_WINDOW)
 		virtio_gpu_range_map(virtio_gpu_range_of(tbo));
@@ -419,20 +423,48 @@ bool virtio_gpu_is_window(const struct virtio_gpu_object *bo)
 
 /* ---- Life and death of a blob ------------------------------------------ */
 
-/* The last user has gone. TTM has freed the range, so UNMAP_BLOB is on its way. */
+/**
+ * virtio_gpu_tbo_leave - TTM frees the range of a blob that goes with it
+ * @tbo: the blob
+ * @range: the range, with TTM's reference, which is passed on
+ *
+ * Context: Process.
+ */
+void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
+			  struct virtio_gpu_range *range)
+{
+	tbo_to_vram(tbo)->left = range;
+}
+
+/* After an unplug even the means to send a command may be gone. */
+static void virtio_gpu_tbo_forget(struct virtio_gpu_object *bo,
+				  struct virtio_gpu_range *range)
+{
+	if (range)
+		virtio_gpu_range_put(range);
+	virtio_gpu_cleanup_object(bo);
+}
+
+/* The last user has gone, and TTM has freed the range. */
 static void virtio_gpu_tbo_destroy(struct ttm_buffer_object *tbo)
 {
 	struct virtio_gpu_object *bo = gem_to_virtio_gpu_obj(&tbo->base);
 	struct virtio_gpu_device *vgdev = tbo_to_vgdev(tbo);
+	struct virtio_gpu_range *range = tbo_to_vram(tbo)->left;
+	int idx;
 
-	/* After an unplug even the means to send a command may be gone. */
-	if (!bo->created || drm_dev_is_unplugged(vgdev->ddev)) {
-		virtio_gpu_cleanup_object(bo);
+	if (!bo->created || !drm_dev_enter(vgdev->ddev, &idx)) {
+		virtio_gpu_tbo_forget(bo, range);
 		return;
 	}
-	/* Its answer frees the object. */
-	virtio_gpu_cmd_unref_resource(vgdev, bo);
-	virtio_gpu_notify(vgdev);
+	if (range) {
+		virtio_gpu_range_close(range, bo);
+	} else {
+		/* Its answer frees the object. */
+		virtio_gpu_cmd_unref_resource(vgdev, bo);
+		virtio_gpu_notify(vgdev);
+	}
+	drm_dev_exit(idx);
 }
 
 /**
@@ -620,6 +652,7 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	/* What the last interrupts before the reset have left to do. */
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
+	virtio_gpu_window_forget_closed(vgdev->window);
 	virtio_gpu_window_signal(&vgdev->fence_drv);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
 	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);

@@ -22,6 +22,13 @@ MODULE_PARM_DESC(
 	ttm_blobs_timeout_ms,
 	"How long a host may take to map or unmap a blob, in ms (default: 5000)");
 
+/*
+ * Unmaps of closed blobs that the host has at the same time. It takes commands in
+ * order, and an unmap may cost it 100 ms: who wants to map waits for these, and not
+ * for all that another process left behind. Two keep it busy.
+ */
+#define VIRTIO_GPU_WINDOW_CLOSING 2
+
 /* Free slots of the control queue without which nothing more is asked. */
 #define VIRTIO_GPU_WINDOW_SLOTS 8
 
@@ -160,6 +167,7 @@ static void virtio_gpu_range_map_cb(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_resp_map_info *resp = (void *)vbuf->resp_buf;
 	struct virtio_gpu_range *range = vbuf->range;
 
+	WRITE_ONCE(range->window->heard, jiffies);
 	if (le32_to_cpu(resp->hdr.type) == VIRTIO_GPU_RESP_OK_MAP_INFO) {
 		range->map_info = resp->map_info;
 		virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_MAPPED);
@@ -202,7 +210,16 @@ static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 				      struct virtio_gpu_vbuffer *vbuf)
 {
 	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
+	struct virtio_gpu_window *window = vbuf->range->window;
 
+	WRITE_ONCE(window->heard, jiffies);
+	if (vbuf->range->closed) {
+		spin_lock(&window->lock);
+		window->closing--;
+		spin_unlock(&window->lock);
+		/* Not here: to send may have to wait for whoever calls this. */
+		queue_work(system_unbound_wq, &window->close);
+	}
 	/* Anything else leaves the range lost, unless the map was refused. */
 	if (le32_to_cpu(resp->type) == VIRTIO_GPU_RESP_OK_NODATA)
 		virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
@@ -228,15 +245,120 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	virtio_gpu_range_send(range, vbuf);
 }
 
+/* ---- Closed blobs ------------------------------------------------------ */
+
+/* The next one that the host may be told of. */
+static struct virtio_gpu_range *
+virtio_gpu_window_next_closed(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range = NULL;
+
+	spin_lock(&window->lock);
+	if (window->closing < VIRTIO_GPU_WINDOW_CLOSING)
+		range = list_first_entry_or_null(
+			&window->closed, struct virtio_gpu_range, link);
+	if (range) {
+		list_del_init(&range->link);
+		window->closing++;
+	}
+	spin_unlock(&window->lock);
+	return range;
+}
+
+static void virtio_gpu_window_close_work(struct work_struct *work)
+{
+	struct virtio_gpu_window *window =
+		container_of(work, struct virtio_gpu_window, close);
+	struct virtio_gpu_device *vgdev = window->vgdev;
+	struct virtio_gpu_range *range;
+	int idx;
+
+	if (!drm_dev_enter(vgdev->ddev, &idx))
+		return;
+	while ((range = virtio_gpu_window_next_closed(window))) {
+		virtio_gpu_range_unmap(range);
+		/* Its answer frees the object. */
+		virtio_gpu_cmd_unref_resource(vgdev, range->closed);
+		virtio_gpu_notify(vgdev);
+		virtio_gpu_range_put(range);
+	}
+	drm_dev_exit(idx);
+}
+
+/**
+ * virtio_gpu_range_close - unmap and forget a closed blob when its turn comes
+ * @range: its range, with the caller's reference, which is passed on
+ * @bo: the blob, which nobody uses any more; it is freed in the end
+ *
+ * What many closed blobs leave to do for the host does not keep others from it.
+ *
+ * Context: Process. The device cannot be unplugged meanwhile (drm_dev_enter()).
+ */
+void virtio_gpu_range_close(struct virtio_gpu_range *range,
+			    struct virtio_gpu_object *bo)
+{
+	struct virtio_gpu_window *window = range->window;
+
+	range->closed = bo;
+	spin_lock(&window->lock);
+	list_add_tail(&range->link, &window->closed);
+	spin_unlock(&window->lock);
+	queue_work(system_unbound_wq, &window->close);
+}
+
+/**
+ * virtio_gpu_window_forget_closed - free closed blobs without the host
+ * @window: the window of a device that was unplugged
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range;
+
+	cancel_work_sync(&window->close);
+	window->closing = 0;
+	while ((range = virtio_gpu_window_next_closed(window))) {
+		window->closing = 0;
+		virtio_gpu_cleanup_object(range->closed);
+		virtio_gpu_range_put(range);
+	}
+}
+
 /* ---- Waiting for the host ---------------------------------------------- */
 
-/* What is left of the time since a command was sent; 0 if there is nothing. */
-static unsigned long virtio_gpu_window_left(unsigned long sent)
+/*
+ * What is left of the time since a command was sent, or since the host answered
+ * another one at @heard: it takes them in order, and each may cost it much (the
+ * unmaps of a process that ended, say). 0 if there is nothing.
+ */
+static unsigned long virtio_gpu_window_left(unsigned long sent,
+					    unsigned long heard)
 {
-	unsigned long deadline = sent + virtio_gpu_window_timeout();
+	unsigned long deadline = virtio_gpu_window_timeout() +
+				 (time_after(heard, sent) ? heard : sent);
 
 	return time_before(jiffies, deadline) ? deadline - jiffies : 0;
 }
+
+/*
+ * wait_event_killable_timeout(), where the time begins anew with each answer.
+ * 0 if the host has said nothing for that long.
+ */
+#define virtio_gpu_window_wait(window, condition, sent)                       \
+	({                                                                    \
+		struct virtio_gpu_window *__window = (window);                \
+		unsigned long __heard;                                        \
+		long __ret;                                                   \
+									      \
+		do {                                                          \
+			__heard = READ_ONCE(__window->heard);                 \
+			__ret = wait_event_killable_timeout(                  \
+				__window->wait, condition,                    \
+				virtio_gpu_window_left(sent, __heard));       \
+		} while (!__ret && READ_ONCE(__window->heard) != __heard);    \
+		__ret;                                                        \
+	})
 
 static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
 				       const char *what)
@@ -251,8 +373,8 @@ static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
  * virtio_gpu_range_wait - wait until the host has answered a MAP_BLOB
  * @range: the range; virtio_gpu_range_map() was called
  *
- * The time counts from when the command was sent, so that a fault that is
- * retried does not wait twice.
+ * The time counts from when the command was sent, or from the host's last answer,
+ * so that a fault that is retried does not wait twice.
  *
  * Context: The reservation of its blob is held. Sleeps killably.
  * Return: 0 if the blob is there, -EINVAL if the host refused, -ERESTARTSYS if
@@ -265,11 +387,11 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 
 	if (virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING) {
 		atomic_long_inc(&window->waits);
-		ret = wait_event_killable_timeout(
-			window->wait,
+		ret = virtio_gpu_window_wait(
+			window,
 			virtio_gpu_range_state(range) !=
 				VIRTIO_GPU_RANGE_MAPPING,
-			virtio_gpu_window_left(range->sent));
+			range->sent);
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -340,8 +462,8 @@ static int virtio_gpu_window_try(struct virtio_gpu_window *window,
 	*returned = window->returned;
 	oldest = list_first_entry_or_null(&window->leaving,
 					  struct virtio_gpu_range, link);
-	if (ret == -ENOSPC && oldest) {
-		*sent = READ_ONCE(oldest->sent);
+	if (ret == -ENOSPC && (oldest || !list_empty(&window->closed))) {
+		*sent = oldest ? READ_ONCE(oldest->sent) : jiffies;
 		ret = -EAGAIN;
 	}
 	spin_unlock(&window->lock);
@@ -350,7 +472,8 @@ static int virtio_gpu_window_try(struct virtio_gpu_window *window,
 
 /*
  * TTM evicts one blob after the other until there is room, and a range is free
- * only when the host has said so: wait for what is leaving before TTM evicts more.
+ * only when the host has said so: wait for what is leaving, or was closed, before
+ * TTM evicts more.
  */
 static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 				    struct drm_mm_node *node, u64 size)
@@ -361,9 +484,8 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 	while ((ret = virtio_gpu_window_try(window, node, size, &returned,
 					    &sent)) == -EAGAIN) {
 		atomic_long_inc(&window->waits);
-		ret = wait_event_killable_timeout(
-			window->wait, READ_ONCE(window->returned) != returned,
-			virtio_gpu_window_left(sent));
+		ret = virtio_gpu_window_wait(
+			window, READ_ONCE(window->returned) != returned, sent);
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -418,11 +540,18 @@ static void virtio_gpu_window_free(struct ttm_resource_manager *man,
 				   struct ttm_resource *res)
 {
 	struct virtio_gpu_range *range = to_range(res);
+	struct ttm_buffer_object *tbo = res->bo;
 
 	ttm_resource_fini(man, res);
-	if (virtio_gpu_range_with_host(range))
+	if (!virtio_gpu_range_with_host(range)) {
+		virtio_gpu_range_put(range);
+	} else if (range->evicted) {
 		virtio_gpu_range_unmap(range);
-	virtio_gpu_range_put(range);
+		virtio_gpu_range_put(range);
+	} else {
+		/* virtio_gpu_tbo_destroy() is next, and closes it. */
+		virtio_gpu_tbo_leave(tbo, range);
+	}
 }
 
 static const struct ttm_resource_manager_func virtio_gpu_window_func = {
@@ -474,6 +603,8 @@ virtio_gpu_manager_setup(struct virtio_gpu_window *window,
 void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 {
 	spin_lock_init(&window->lock);
+	INIT_LIST_HEAD(&window->closed);
+	INIT_WORK(&window->close, virtio_gpu_window_close_work);
 	INIT_LIST_HEAD(&window->leaving);
 	INIT_LIST_HEAD(&window->lost);
 	init_waitqueue_head(&window->wait);
@@ -530,7 +661,7 @@ static void virtio_gpu_window_show_lists(struct seq_file *m,
 	struct virtio_gpu_range *range;
 	struct drm_mm_node *node;
 	u64 used = 0, hole = 0, lost = 0, start, end;
-	unsigned int ranges = 0, leaving = 0;
+	unsigned int ranges = 0, closed = 0, leaving = 0;
 
 	spin_lock(&window->lock);
 	drm_mm_for_each_node(node, &window->mm) {
@@ -539,6 +670,8 @@ static void virtio_gpu_window_show_lists(struct seq_file *m,
 	}
 	drm_mm_for_each_hole(node, &window->mm, start, end)
 		hole = max(hole, end - start);
+	list_for_each_entry(range, &window->closed, link)
+		closed++;
 	list_for_each_entry(range, &window->leaving, link)
 		leaving++;
 	list_for_each_entry(range, &window->lost, link)
@@ -549,6 +682,7 @@ static void virtio_gpu_window_show_lists(struct seq_file *m,
 	seq_printf(m, "used %llu\n", used);
 	seq_printf(m, "largest-hole %llu\n", hole);
 	seq_printf(m, "ranges %u\n", ranges);
+	seq_printf(m, "closed %u\n", closed);
 	seq_printf(m, "leaving %u\n", leaving);
 	seq_printf(m, "lost %llu\n", lost);
 }

@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_mm.h>
 
@@ -48,7 +49,9 @@ enum virtio_gpu_range_state {
  * @ref: TTM's reference, and one of every command under way
  * @window: the window
  * @node: the range, under the window's lock
- * @link: in &virtio_gpu_window.leaving or .lost, under the window's lock
+ * @link: in &virtio_gpu_window.closed, .leaving or .lost, under the window's lock
+ * @closed: the blob, if nobody has it any more and it goes when the range has gone
+ * @evicted: the range is wanted for another blob
  * @handle: the host's name of the blob
  * @state: written under the window's lock
  * @map_info: the host's word on caching; stable once it is mapped
@@ -63,6 +66,8 @@ struct virtio_gpu_range {
 	struct virtio_gpu_window *window;
 	struct drm_mm_node node;
 	struct list_head link;
+	struct virtio_gpu_object *closed;
+	bool evicted;
 	u32 handle;
 	enum virtio_gpu_range_state state;
 	u32 map_info;
@@ -76,11 +81,15 @@ struct virtio_gpu_range {
  * @in_window: the blobs in the window
  * @on_host: the blobs that are not
  * @size: of the window in bytes
- * @lock: protects @mm, @leaving, @lost and the state of ranges
+ * @lock: protects @mm, @closed, @leaving, @lost, @closing and the state of ranges
  * @mm: which addresses are taken
+ * @closed: ranges of closed blobs that the host was not told of yet, oldest first
+ * @closing: ranges of closed blobs among @leaving
+ * @close: tells the host of @closed, a few at a time
  * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
  * @lost: ranges that the host did not unmap; never used again
  * @returned: counts the ranges that came back to @mm
+ * @heard: when the host last answered a map or an unmap, in jiffies
  * @wait: woken up by every answer of the host
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
@@ -95,11 +104,15 @@ struct virtio_gpu_window {
 	struct ttm_resource_manager in_window;
 	struct ttm_resource_manager on_host;
 	u64 size;
-	spinlock_t lock; /* mm, leaving, lost, the state of ranges */
+	spinlock_t lock; /* mm, lists, closing, the state of ranges */
 	struct drm_mm mm;
+	struct list_head closed;
+	unsigned int closing;
+	struct work_struct close;
 	struct list_head leaving;
 	struct list_head lost;
 	unsigned long returned;
+	unsigned long heard;
 	wait_queue_head_t wait;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
@@ -115,15 +128,20 @@ struct virtio_gpu_range *
 virtio_gpu_range_of(const struct ttm_buffer_object *tbo);
 void virtio_gpu_range_put(struct virtio_gpu_range *range);
 void virtio_gpu_range_map(struct virtio_gpu_range *range);
+void virtio_gpu_range_close(struct virtio_gpu_range *range,
+			    struct virtio_gpu_object *bo);
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
 void virtio_gpu_window_setup(struct virtio_gpu_window *window);
+void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window);
 void virtio_gpu_window_teardown(struct virtio_gpu_window *window);
 void virtio_gpu_window_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_ttm.c */
+void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
+			  struct virtio_gpu_range *range);
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
 			    struct virtio_gpu_vbuffer *vbuf);
