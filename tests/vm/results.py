@@ -89,7 +89,9 @@ def parse(run, lines):
             if dynamic.startswith("D"):
                 name = f"{parent}@{name}"
             verdict = IGT.get(word, "FAIL")
-            message = "" if verdict == "PASS" else " / ".join([word] + recent[-6:])
+            # IGT says it twice.
+            said = list(OrderedDict.fromkeys(text for text in recent if " CRITICAL: " in text)) or recent
+            message = "" if verdict == "PASS" else " / ".join([word] + said[-6:])
             run.add(name, verdict, message, float(seconds or 0))
             recent = []
         elif LINE.match(line):
