@@ -67,7 +67,7 @@ naive_suite() {
 	local name=hazard.$1.$2 said
 	VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
 		"naive${4:+,$4}" "${5:-300}"
-	! grep -qx 'PASS kernel-log' "$RAW/$name.txt" || return 0
+	! grep -qx 'PASS vm-ends' "$RAW/$name.txt" || return 0
 	said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 		"$BUILD/$1/vm/$name.console") || return 0
 	printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"

@@ -42,23 +42,21 @@ list_hazards() {
 	"/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
 }
 
-# hazards TEXT OPTION...: run some; naive makes the kernel print TEXT.
+# hazards TEXT OPTION...: run some; naive makes the kernel print TEXT. What it has
+# broken may also come to light between two of them: hazards_end ends it.
 hazards() {
-	[ "$wanted" != naive ] || announce "$1"
+	[ "$wanted" != naive ] || announce "$1|Bad page state"
 	shift
 	{
 		"/igt/$program" "$@"
 		echo "TTM-PFNMAP-EXIT $?"
 	} 2>&1 | cat # IGT colours what it prints to a terminal
-	[ "$wanted" != naive ] || announce_end
 }
 
 hazards_end_program() { echo "TTM-PFNMAP-PROGRAM-END $program"; }
 
-# What naive has broken may come to light only here.
 hazards_end() {
 	hazards_end_program
-	[ "$wanted" != naive ] || announce 'Bad page state'
 	for module in slow_release kvm_hold vttm drm_ttm_helper ttm; do
 		rmmod $module && echo "PASS unload-$module" ||
 			echo "FAIL unload-$module $module cannot be unloaded after the tests"
