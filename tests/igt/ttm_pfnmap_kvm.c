@@ -68,10 +68,6 @@
  * Description: A page in the middle of the memslot is not mapped any more:
  *	-EFAULT there, on both devices, and no harm; the rest works, on the
  *	mode's alone
- *
- * SUBTEST: %s-slot-beyond-the-bo
- * Description: A memslot that goes on behind the BO: -EFAULT there, on both
- *	devices, and no harm; the rest works, on the mode's alone
  */
 #include <sys/mman.h>
 #include <linux/kvm.h>
@@ -237,38 +233,6 @@ static void slot_over_a_hole(struct kvm_bo *bo, const void *arg)
 	kvm_guest_destroy(guest);
 }
 
-static void slot_beyond_the_bo(struct kvm_bo *bo, const void *arg)
-{
-	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED_GUEST);
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	const size_t hole = KVM_BO_MIB(1);
-	void *range;
-
-	(void)arg;
-	/* The BO, then nothing, in one range that nobody else gets. */
-	range = mmap(NULL, bo->size + hole, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	igt_assert(range != MAP_FAILED);
-	vttm_munmap(bo->map, bo->size);
-	bo->map = mmap(range, bo->size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_FIXED, bo->fd,
-		       vttm_mmap_offset(bo->fd, bo->handle));
-	igt_assert(bo->map == range);
-	igt_assert_eq(munmap((char *)range + bo->size, hole), 0);
-
-	kvm_guest_map(guest, KVM_GUEST_GPA, range, bo->size + hole);
-	expect_efault_at(bo, guest, bo->pages);
-	if (kvm_bo_guest(bo, guest, &job)) {
-		struct kvm_guest_job beyond = job;
-
-		beyond.pages += 2;
-		kvm_guest_run_efault(guest, &beyond, bo->pages);
-		kvm_host_verify(bo->map, &job);
-		kvm_bo_check_counts(bo);
-	}
-	kvm_guest_destroy(guest);
-}
-
 static void control(enum kvm_guest_mode mode)
 {
 	const size_t size = KVM_BO_MIB(1);
@@ -415,10 +379,6 @@ static void other_subtests(enum vttm_kind kind)
 	test.fn = slot_over_a_hole;
 	igt_describe("A memslot with an unmapped page: -EFAULT there.");
 	igt_subtest_f("%s-slot-over-a-hole", name) kvm_bo_run(kind, &test);
-
-	test.fn = slot_beyond_the_bo;
-	igt_describe("A memslot longer than the BO: -EFAULT behind its end.");
-	igt_subtest_f("%s-slot-beyond-the-bo", name) kvm_bo_run(kind, &test);
 }
 
 igt_main

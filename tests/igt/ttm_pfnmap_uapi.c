@@ -92,6 +92,10 @@
  * Description: The same of a BO, on both devices; mapped again, the guest goes
  *	on, on the mode's alone
  *
+ * SUBTEST: %s-memslot-beyond-the-bo
+ * Description: A memslot that goes on behind the BO: -EFAULT there, on both
+ *	devices; the rest works, on the mode's alone
+ *
  * SUBTEST: leak-check-can-fail
  * Description: The check for lost memory sees 12 MiB
  */
@@ -1342,6 +1346,50 @@ static void hole_in_bo(enum vttm_kind kind)
 	kvm_bo_fini(&bo);
 }
 
+/* The BO, then nothing, in one range that nobody else gets. */
+static void map_before_nothing(struct kvm_bo *bo, size_t nothing)
+{
+	char *range = mmap(NULL, bo->size + nothing, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	igt_assert(range != MAP_FAILED);
+	vttm_munmap(bo->map, bo->size);
+	bo->map = mmap(range, bo->size, RW, MAP_SHARED | MAP_FIXED, bo->fd,
+		       vttm_mmap_offset(bo->fd, bo->handle));
+	igt_assert(bo->map == range);
+	vttm_munmap(range + bo->size, nothing);
+}
+
+static void beyond_the_bo(enum vttm_kind kind)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_job job;
+	struct kvm_bo bo;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	map_before_nothing(&bo, BO_SIZE);
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo.map, 2 * bo.size);
+
+	/* The first page of a chunk, which has a count on stock, too. */
+	job = kvm_bo_job(&bo, KVM_OP_WRITE, 13);
+	job.pages = 1;
+	kvm_guest_run_ok(guest, &job);
+	job.gpa += bo.size;
+	kvm_guest_run_efault(guest, &job, 0);
+
+	job = kvm_bo_job(&bo, KVM_OP_WRITE, 14);
+	if (kvm_bo_guest(&bo, guest, &job)) {
+		struct kvm_guest_job beyond = job;
+
+		beyond.pages += 2;
+		kvm_guest_run_efault(guest, &beyond, bo.pages);
+		kvm_host_verify(bo.map, &job);
+		kvm_bo_check_counts(&bo);
+	}
+	kvm_guest_destroy(guest);
+	kvm_bo_fini(&bo);
+}
+
 /* ---- All of them ------------------------------------------------------- */
 
 #define ON_STOCK (1u << VTTM_STOCK)
@@ -1358,14 +1406,14 @@ static const struct test {
 	bool kvm;
 } tests[] = {
 	{ "enable-twice", "new call: opting in once more: -EALREADY.",
-	  enable_twice, ON_MODE, 3, false },
+	  enable_twice, ON_MODE, 30, false },
 	{ "enable-after-first-bo",
 	  "new call: opting in with a BO alive: -EBUSY.", enable_after_first_bo,
-	  ON_STOCK, 3, false },
+	  ON_STOCK, 30, false },
 	{ "enable-null", "new call: opting in NULL: -EINVAL.", enable_null,
-	  ON_BOTH, 3, false },
+	  ON_BOTH, 30, false },
 	{ "enable-foreign", "new call: opting in what is no device: -ENODEV.",
-	  enable_foreign, ON_BOTH, 3, false },
+	  enable_foreign, ON_BOTH, 30, false },
 	{ "mmap-range", "regression: mmap() of what is not exactly a BO.",
 	  mmap_range, ON_BOTH, 30, false },
 	{ "mmap-access", "regression: mmap() without the right to.",
@@ -1381,7 +1429,7 @@ static const struct test {
 	{ "ioctl-pointers", "regression: arguments that cannot be accessed.",
 	  ioctl_pointers, ON_BOTH, 30, false },
 	{ "ioctl-numbers", "regression: numbers that no ioctl has.",
-	  ioctl_numbers, ON_BOTH, 5, false },
+	  ioctl_numbers, ON_BOTH, 30, false },
 	{ "dumb-and-prime", "regression: impossible dumb buffers and dma-bufs.",
 	  dumb_and_prime, ON_BOTH, 30, false },
 	{ "close-device-while-mapped",
@@ -1398,13 +1446,15 @@ static const struct test {
 	  many_bos_at_once, ON_BOTH, 1, false },
 	{ "unload-while-in-use",
 	  "regression: the modules stay while a BO is used.",
-	  unload_while_in_use, ON_BOTH, 5, false },
+	  unload_while_in_use, ON_BOTH, 20, false },
 	{ "memslot-bad-range", "regression: memslots that KVM refuses.",
-	  memslot_bad_range, ON_BOTH, 5, true },
+	  memslot_bad_range, ON_BOTH, 20, true },
 	{ "close-all-under-memslot", "A guest's BO whose file is closed.",
 	  close_all_under_memslot, ON_BOTH, 20, true },
 	{ "memslot-over-a-hole", "A guest stops at a hole in a BO.", hole_in_bo,
 	  ON_BOTH, 20, true },
+	{ "memslot-beyond-the-bo", "A guest stops at the end of a BO.",
+	  beyond_the_bo, ON_BOTH, 20, true },
 };
 
 static const struct test control_hole = {

@@ -244,6 +244,8 @@ drivers_leak_nothing() {
 	for n in $(seq $REPEAT); do
 		modprobe vttm driver=vmwgfx && modprobe -r vttm &&
 			modprobe vttm dma_alloc=1 && modprobe -r vttm || return 1
+		fresh pfnmap=nosuchdriver && modprobe vttm optin=0 || return 1
+		unloaded
 	done
 	unloaded
 	nothing_lost
