@@ -200,9 +200,9 @@ static void test_running(void)
 	stop = false;
 	igt_assert_eq(pthread_create(&thread, NULL, keep_touching, NULL), 0);
 	run(KVM_OP_WRITE, 0);
-	for (runs = 0; runs < RUNS ||
-		       (virtgpu_window_count("evictions") < wanted &&
-			runs < RUNS_MAX);
+	for (runs = 0;
+	     runs < RUNS ||
+	     (virtgpu_window_count("evictions") < wanted && runs < RUNS_MAX);
 	     runs++)
 		run(KVM_OP_READ_WRITE, runs % 2 ? ~0u : 0);
 	stop = true;

@@ -229,8 +229,8 @@ uint64_t virtgpu_window_used(void)
 
 	if (virtgpu_ttm_blobs())
 		return virtgpu_window_count("used");
-	igt_assert(debugfs_line(DEBUGFS "virtio-gpu-host-visible-mm", "total:",
-				rest, sizeof(rest)));
+	igt_assert(debugfs_line(DEBUGFS "virtio-gpu-host-visible-mm",
+				"total:", rest, sizeof(rest)));
 	igt_assert(sscanf(rest, " %*u, used %llu", &used) == 1);
 	return used;
 }

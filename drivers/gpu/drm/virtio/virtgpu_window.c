@@ -255,8 +255,8 @@ virtio_gpu_window_next_closed(struct virtio_gpu_window *window)
 
 	spin_lock(&window->lock);
 	if (window->closing < VIRTIO_GPU_WINDOW_CLOSING)
-		range = list_first_entry_or_null(
-			&window->closed, struct virtio_gpu_range, link);
+		range = list_first_entry_or_null(&window->closed,
+						 struct virtio_gpu_range, link);
 	if (range) {
 		list_del_init(&range->link);
 		window->closing++;
@@ -345,19 +345,19 @@ static unsigned long virtio_gpu_window_left(unsigned long sent,
  * wait_event_killable_timeout(), where the time begins anew with each answer.
  * 0 if the host has said nothing for that long.
  */
-#define virtio_gpu_window_wait(window, condition, sent)                       \
-	({                                                                    \
-		struct virtio_gpu_window *__window = (window);                \
-		unsigned long __heard;                                        \
-		long __ret;                                                   \
-									      \
-		do {                                                          \
-			__heard = READ_ONCE(__window->heard);                 \
-			__ret = wait_event_killable_timeout(                  \
-				__window->wait, condition,                    \
-				virtio_gpu_window_left(sent, __heard));       \
-		} while (!__ret && READ_ONCE(__window->heard) != __heard);    \
-		__ret;                                                        \
+#define virtio_gpu_window_wait(window, condition, sent) \
+	({ \
+		struct virtio_gpu_window *__window = (window); \
+		unsigned long __heard; \
+		long __ret; \
+\
+		do { \
+			__heard = READ_ONCE(__window->heard); \
+			__ret = wait_event_killable_timeout( \
+				__window->wait, condition, \
+				virtio_gpu_window_left(sent, __heard)); \
+		} while (!__ret && READ_ONCE(__window->heard) != __heard); \
+		__ret; \
 	})
 
 static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
@@ -387,11 +387,10 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 
 	if (virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING) {
 		atomic_long_inc(&window->waits);
-		ret = virtio_gpu_window_wait(
-			window,
-			virtio_gpu_range_state(range) !=
-				VIRTIO_GPU_RANGE_MAPPING,
-			range->sent);
+		ret = virtio_gpu_window_wait(window,
+					     virtio_gpu_range_state(range) !=
+						     VIRTIO_GPU_RANGE_MAPPING,
+					     range->sent);
 		if (ret < 0)
 			return ret;
 		if (!ret)
