@@ -54,6 +54,10 @@
  *	next one maps a blob while most of these are still there. Without TTM it
  *	waits until the host has unmapped all of them
  *
+ * SUBTEST: overcommit-traced
+ * Description: The tracepoints tell of each map, eviction and unmap that debugfs
+ *	counts. Without TTM there are none
+ *
  * SUBTEST: bad-arguments
  * Description: Sizes, offsets and flags that make no sense get the same errno in
  *	both kinds of window
@@ -505,6 +509,64 @@ static void test_teardown(void)
 	virtgpu_close(&gpu);
 }
 
+#define TRACING "/sys/kernel/tracing/"
+#define EVENTS TRACING "events/virtio_gpu_window/"
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	igt_assert_f(file, "cannot write %s\n", path);
+	igt_assert_lte(0, fputs(text, file));
+	igt_assert_eq(fclose(file), 0);
+}
+
+static uint64_t traced(const char *event)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	char line[512], name[64];
+	uint64_t found = 0;
+
+	igt_assert(file);
+	snprintf(name, sizeof(name), " virtio_gpu_range_%s: blob=", event);
+	while (fgets(line, sizeof(line), file))
+		found += !!strstr(line, name);
+	fclose(file);
+	return found;
+}
+
+static void test_traced(void)
+{
+	static const char *const events[][2] = {
+		{ "map", "maps" },
+		{ "evict", "evictions" },
+		{ "unmap", "unmaps" },
+	};
+	const unsigned int count = 2 * window_blobs();
+	uint64_t before[3];
+
+	igt_require_f(virtgpu_ttm_blobs(), "only TTM has something to tell\n");
+	virtgpu_window_wait_empty();
+	write_file(TRACING "trace", "");
+	write_file(EVENTS "enable", "1");
+	for (int i = 0; i < 3; i++)
+		before[i] = virtgpu_window_count(events[i][1]);
+	set_make(VIRTGPU_VENUS, count);
+	set_write(1);
+	set_check(1);
+	set_free();
+	virtgpu_window_wait_empty();
+	write_file(EVENTS "enable", "0");
+	for (int i = 0; i < 3; i++)
+		igt_assert_eq_u64(traced(events[i][0]),
+				  virtgpu_window_count(events[i][1]) -
+					  before[i]);
+	igt_assert_lte_u64(count / 2, traced("evict"));
+	igt_assert_eq_u64(traced("mapped"), traced("map"));
+	igt_assert_eq_u64(traced("returned"), traced("unmap"));
+	write_file(TRACING "trace", "");
+}
+
 static int try_mmap(struct virtgpu *gpu, size_t size, uint64_t offset)
 {
 	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, gpu->fd, offset);
@@ -603,6 +665,8 @@ igt_main
 	igt_describe(
 		"One process's teardown and another's first mapping (twin: within)");
 	igt_subtest("teardown-does-not-stall") test_teardown();
+	igt_describe("new call: the window's tracepoints");
+	igt_subtest("overcommit-traced") test_traced();
 	igt_describe("regression: the errno of arguments that make no sense");
 	igt_subtest("bad-arguments") test_bad_arguments();
 	igt_describe("regression: the host refuses to map a blob");

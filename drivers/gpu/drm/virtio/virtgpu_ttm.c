@@ -146,12 +146,10 @@ static int virtio_gpu_move(struct ttm_buffer_object *tbo, bool evict,
 	struct virtio_gpu_range *old = virtio_gpu_range_of(tbo);
 
 	if (old)
-		old->evicted = true;
+		virtio_gpu_range_vacate(old, evict);
 	ttm_bo_move_null(tbo, new_mem);
 	if (new_mem->mem_type == VIRTIO_GPU_PL_WINDOW)
 		virtio_gpu_range_map(virtio_gpu_range_of(tbo));
-	else if (evict)
-		atomic_long_inc(&tbo_to_vgdev(tbo)->window->evictions);
 	return 0;
 }
 

@@ -15,6 +15,9 @@
 
 #include "virtgpu_drv.h"
 
+#define CREATE_TRACE_POINTS
+#include "virtgpu_window_trace.h"
+
 static unsigned int virtio_gpu_window_timeout_ms = 5000;
 module_param_named(ttm_blobs_timeout_ms, virtio_gpu_window_timeout_ms, uint,
 		   0644);
@@ -78,6 +81,7 @@ static void virtio_gpu_range_lose(struct virtio_gpu_range *range)
 
 	lockdep_assert_held(&window->lock);
 	list_add_tail(&range->link, &window->lost);
+	trace_virtio_gpu_range_lost(range);
 	drm_err_ratelimited(
 		window->vgdev->ddev,
 		"the host did not unmap blob %u: %llu bytes of its window are lost\n",
@@ -97,6 +101,7 @@ static void virtio_gpu_range_release(struct kref *ref)
 		virtio_gpu_range_lose(range);
 		range = NULL;
 	} else {
+		trace_virtio_gpu_range_returned(range);
 		drm_mm_remove_node(&range->node);
 	}
 	window->returned++;
@@ -131,6 +136,24 @@ virtio_gpu_range_state(const struct virtio_gpu_range *range)
 {
 	/* Pairs with virtio_gpu_range_set(). */
 	return smp_load_acquire(&range->state);
+}
+
+/**
+ * virtio_gpu_range_vacate - a blob that lives on leaves its range
+ * @range: the range
+ * @evict: another blob needs it
+ *
+ * TTM frees it next, and the host is told at once.
+ *
+ * Context: The reservation of its blob is held.
+ */
+void virtio_gpu_range_vacate(struct virtio_gpu_range *range, bool evict)
+{
+	range->vacated = true;
+	if (!evict)
+		return;
+	atomic_long_inc(&range->window->evictions);
+	trace_virtio_gpu_range_evict(range);
 }
 
 /**
@@ -170,9 +193,11 @@ static void virtio_gpu_range_map_cb(struct virtio_gpu_device *vgdev,
 	WRITE_ONCE(range->window->heard, jiffies);
 	if (le32_to_cpu(resp->hdr.type) == VIRTIO_GPU_RESP_OK_MAP_INFO) {
 		range->map_info = resp->map_info;
+		trace_virtio_gpu_range_mapped(range);
 		virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_MAPPED);
 	} else {
 		atomic_long_inc(&range->window->refused);
+		trace_virtio_gpu_range_refused(range);
 		virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_REFUSED);
 	}
 }
@@ -203,6 +228,7 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range)
 
 	atomic_long_inc(&window->maps);
 	range->state = VIRTIO_GPU_RANGE_MAPPING;
+	trace_virtio_gpu_range_map(range);
 	virtio_gpu_range_send(range, vbuf);
 }
 
@@ -239,6 +265,7 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	cmd->resource_id = cpu_to_le32(range->handle);
 
 	atomic_long_inc(&window->unmaps);
+	trace_virtio_gpu_range_unmap(range);
 	spin_lock(&window->lock);
 	list_add_tail(&range->link, &window->leaving);
 	spin_unlock(&window->lock);
@@ -544,7 +571,7 @@ static void virtio_gpu_window_free(struct ttm_resource_manager *man,
 	ttm_resource_fini(man, res);
 	if (!virtio_gpu_range_with_host(range)) {
 		virtio_gpu_range_put(range);
-	} else if (range->evicted) {
+	} else if (range->vacated) {
 		virtio_gpu_range_unmap(range);
 		virtio_gpu_range_put(range);
 	} else {

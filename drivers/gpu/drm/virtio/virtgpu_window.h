@@ -51,7 +51,7 @@ enum virtio_gpu_range_state {
  * @node: the range, under the window's lock
  * @link: in &virtio_gpu_window.closed, .leaving or .lost, under the window's lock
  * @closed: the blob, if nobody has it any more and it goes when the range has gone
- * @evicted: the range is wanted for another blob
+ * @vacated: the blob lives on elsewhere
  * @handle: the host's name of the blob
  * @state: written under the window's lock
  * @map_info: the host's word on caching; stable once it is mapped
@@ -67,7 +67,7 @@ struct virtio_gpu_range {
 	struct drm_mm_node node;
 	struct list_head link;
 	struct virtio_gpu_object *closed;
-	bool evicted;
+	bool vacated;
 	u32 handle;
 	enum virtio_gpu_range_state state;
 	u32 map_info;
@@ -128,6 +128,7 @@ struct virtio_gpu_range *
 virtio_gpu_range_of(const struct ttm_buffer_object *tbo);
 void virtio_gpu_range_put(struct virtio_gpu_range *range);
 void virtio_gpu_range_map(struct virtio_gpu_range *range);
+void virtio_gpu_range_vacate(struct virtio_gpu_range *range, bool evict);
 void virtio_gpu_range_close(struct virtio_gpu_range *range,
 			    struct virtio_gpu_object *bo);
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
