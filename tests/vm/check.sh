@@ -135,14 +135,18 @@ plan_hazards() {
 gpu_stream() {
 	local mesa=mesa/venus_map:mesa/virgl_map VM_RUN=run-gpu-vm.sh
 	"$VM_DIR/build-mesa.sh"
-	FILES=$mesa "$VM_DIR/initramfs.sh" "$1" gpu ours virtio_pci virtio_blk ext4 \
-		crc32c_generic virtio-gpu kvm-amd
+	FILES=$mesa:tools/lost_mapping.so "$VM_DIR/initramfs.sh" "$1" gpu ours virtio_pci \
+		virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
+	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_kvm,virtgpu_blob_late 600
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
 		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_late 300
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
+	VM_RUN=run-chain-vm.sh
+	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 400
+	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 300
 }
 
 plan_kernel() {
@@ -168,7 +172,7 @@ plan_kernel() {
 		plan verify "$1" "$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
-	for program in virtgpu_blob virtgpu_blob.stock mesa mesa.stock; do
+	for program in virtgpu_blob virtgpu_blob.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
 }

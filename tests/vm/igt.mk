@@ -11,6 +11,8 @@ libs  := $(patsubst $(src)/lib/%.c,$(obj)/lib/%.o,$(wildcard $(src)/lib/*.c))
 tests := $(patsubst $(src)/%.c,$(out)/%,$(wildcard $(src)/*.c))
 # Programs of the demo, the benchmark and the guest scripts; no tests by themselves.
 tools := $(patsubst $(src)/tools/%.c,/build/tools/%,$(wildcard $(src)/tools/*.c))
+# What is loaded before a program's own libraries.
+tools += $(patsubst $(src)/preload/%.c,/build/tools/%.so,$(wildcard $(src)/preload/*.c))
 
 CFLAGS := -O2 -g -Wall -Wextra -Werror -MMD -MP -I$(src)/lib -I$(src) \
 	-I/src/drivers/gpu/drm/ttm/tests -I/src/tests/kmod -D_GNU_SOURCE $(shell pkg-config --cflags libdrm)
@@ -30,6 +32,10 @@ $(out)/%: $(obj)/%.o $(libs)
 /build/tools/%: $(obj)/tools/%.o $(libs)
 	@mkdir -p $(@D)
 	gcc -o $@ $^ $(LDLIBS)
+
+/build/tools/%.so: $(src)/preload/%.c
+	@mkdir -p $(@D)
+	gcc $(filter-out -MMD -MP,$(CFLAGS)) -shared -fPIC -o $@ $<
 
 .SECONDARY:
 -include $(wildcard $(obj)/*.d $(obj)/lib/*.d $(obj)/tools/*.d)

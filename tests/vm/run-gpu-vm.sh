@@ -3,7 +3,7 @@
 #
 # run-gpu-vm.sh KERNEL NAME SCRIPT: as run-vm.sh, in a VM with a GPU: virtio-gpu-gl
 # drawn by Mesa's llvmpipe and lavapipe, with a host-visible window of VM_HOSTMEM,
-# and Mesa for the guest on its disk. What QEMU complains of is part of the result: a
+# and Mesa for the guest on its first disk. What QEMU complains of is part of the result: a
 # refused command fails the run, unless the script has announced it.
 
 . "$(dirname "$0")/lib.sh"
@@ -11,9 +11,10 @@
 out=$BUILD/$1/vm/${VM_OUT:-$2}
 "$VM_DIR/mesa-image.sh"
 export IN_LAYER=gpu SDL_VIDEODRIVER=offscreen XDG_RUNTIME_DIR=/tmp
-VM_QEMU="-machine q35 -display sdl,gl=on ${VM_QEMU:-}"
+more=${VM_QEMU:-}
+VM_QEMU="-machine q35 -display sdl,gl=on"
 VM_QEMU+=" -device virtio-gpu-gl-pci,blob=on,hostmem=${VM_HOSTMEM:-64M},venus=on"
-VM_QEMU+=" -drive file=/build/vm/mesa.ext4,format=raw,if=virtio,readonly=on"
+VM_QEMU+=" -drive file=/build/vm/mesa.ext4,format=raw,if=virtio,readonly=on $more"
 export VM_QEMU
 
 rc=0

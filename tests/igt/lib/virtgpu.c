@@ -20,6 +20,7 @@
 /* Of virglrenderer's and Mesa's protocol. */
 #define CAPSET_VIRGL2 2
 #define CAPSET_VENUS 4
+#define VIRGL_RESOURCE_COPY_REGION 17
 #define VIRGL_RESOURCE_CREATE 48
 #define PIPE_BUFFER 0
 #define FORMAT_R8_UNORM 64
@@ -168,6 +169,100 @@ int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 				    &prime),
 		      0);
 	return prime.fd;
+}
+
+void virtgpu_buffer(struct virtgpu *gpu, uint64_t size,
+		    struct virtgpu_blob *buffer)
+{
+	struct drm_virtgpu_resource_create create = {
+		.target = PIPE_BUFFER,
+		.format = FORMAT_R8_UNORM,
+		.bind = BIND_VERTEX_BUFFER,
+		.width = size,
+		.height = 1,
+		.depth = 1,
+		.array_size = 1,
+		.size = size,
+	};
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE,
+				    &create),
+		      0);
+	*buffer = (struct virtgpu_blob){
+		.handle = create.bo_handle,
+		.resource = create.res_handle,
+		.size = size,
+	};
+}
+
+/* Until the host has done all that was asked of it for a buffer. */
+static void wait_for(struct virtgpu *gpu, const struct virtgpu_blob *buffer)
+{
+	struct drm_virtgpu_3d_wait wait = { .handle = buffer->handle };
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_WAIT, &wait), 0);
+}
+
+void virtgpu_upload(struct virtgpu *gpu, const struct virtgpu_blob *buffer)
+{
+	struct drm_virtgpu_3d_transfer_to_host transfer = {
+		.bo_handle = buffer->handle,
+		.box = { .w = buffer->size, .h = 1, .d = 1 },
+	};
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd,
+				    DRM_IOCTL_VIRTGPU_TRANSFER_TO_HOST,
+				    &transfer),
+		      0);
+	wait_for(gpu, buffer);
+}
+
+void virtgpu_download(struct virtgpu *gpu, const struct virtgpu_blob *buffer)
+{
+	struct drm_virtgpu_3d_transfer_from_host transfer = {
+		.bo_handle = buffer->handle,
+		.box = { .w = buffer->size, .h = 1, .d = 1 },
+	};
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd,
+				    DRM_IOCTL_VIRTGPU_TRANSFER_FROM_HOST,
+				    &transfer),
+		      0);
+	wait_for(gpu, buffer);
+}
+
+void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
+		  const struct virtgpu_blob *to)
+{
+	/* To: resource, level, x, y, z; from: the same; width, height, depth. */
+	uint32_t cmd[] = {
+		VIRGL_RESOURCE_COPY_REGION | 13 << 16,
+		to->resource,
+		0,
+		0,
+		0,
+		0,
+		from->resource,
+		0,
+		0,
+		0,
+		0,
+		from->size,
+		1,
+		1,
+	};
+	uint32_t handles[] = { from->handle, to->handle };
+	struct drm_virtgpu_execbuffer exec = {
+		.size = sizeof(cmd),
+		.command = (uintptr_t)cmd,
+		.bo_handles = (uintptr_t)handles,
+		.num_bo_handles = 2,
+	};
+
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER,
+				    &exec),
+		      0);
+	wait_for(gpu, to);
 }
 
 bool virtgpu_ttm_blobs(void)

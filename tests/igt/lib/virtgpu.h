@@ -61,6 +61,18 @@ void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 /* Its dma-buf. */
 int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 
+/*
+ * The GPU's own view of blobs, virgl alone: a buffer with pages of the guest, that
+ * the host copies to and from its own on request, and copies made by the GPU.
+ */
+void virtgpu_buffer(struct virtgpu *gpu, uint64_t size,
+		    struct virtgpu_blob *buffer);
+void virtgpu_upload(struct virtgpu *gpu, const struct virtgpu_blob *buffer);
+void virtgpu_download(struct virtgpu *gpu, const struct virtgpu_blob *buffer);
+/* @from's bytes; done when it returns. */
+void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
+		  const struct virtgpu_blob *to);
+
 /* Does TTM manage the window (virtio_gpu.ttm_blobs=1)? */
 bool virtgpu_ttm_blobs(void);
 /* The window's size in bytes. */

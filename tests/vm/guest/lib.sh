@@ -103,3 +103,17 @@ gpu_console_off() {
 		! grep -q 'frame buffer' "$console/name" || echo 0 >"$console/bind"
 	done
 }
+
+# gpu_disk: the disk of run-gpu-vm.sh. The initramfs has no /usr of its own.
+gpu_disk() {
+	for module in virtio_pci virtio_blk crc32c_generic ext4; do
+		load $module || return
+	done
+	mkdir -p /mesa
+	mount -t ext4 -o ro /dev/vda /mesa || return
+	ln -s /mesa/usr /usr
+	ln -s /mesa/etc /etc
+}
+
+# field NAME FILE: the last value of NAME=NUMBER there.
+field() { sed -n "s/.*[ ^]*$1=\([-0-9]*\).*/\1/p" "$2" | tail -n 1; }

@@ -5,14 +5,7 @@
 # window mapped at once. Without TTM both run out, and that is asserted too.
 
 mode=$1
-# The initramfs has no /usr; the programs' libraries are on the disk.
-for module in virtio_pci virtio_blk crc32c_generic ext4; do
-	load $module || exit 1
-done
-mkdir -p /mesa
-mount -t ext4 -o ro /dev/vda /mesa || exit 1
-ln -s /mesa/usr /usr
-ln -s /mesa/etc /etc
+gpu_disk || exit 1
 load virtio-gpu "$mode" || exit 1
 
 echo "TTM-PFNMAP-POLICY $([ "$mode" = ttm_blobs=1 ] && echo ttm_blobs || echo stock)"
@@ -20,8 +13,6 @@ export VK_DRIVER_FILES=/usr/share/vulkan/icd.d/virtio_icd.json
 window=$(awk '/host visible region/ { print $NF }' /sys/kernel/debug/dri/0/virtio-gpu-features)
 in_window=$((${window#+} >> 22))
 buffers=$((10 * in_window))
-
-field() { sed -n "s/.*[ ^]*$1=\([-0-9]*\).*/\1/p" /tmp/mesa.log | tail -n 1; }
 
 # try NAME DEVICE ERROR: run /files/NAME_map on a device of this name; ERROR is what
 # a window that is full gives.
@@ -35,12 +26,12 @@ try() {
 	said=$(tail -n 1 /tmp/mesa.log)
 	if ! grep -q "^device: .*$2" /tmp/mesa.log; then
 		echo "FAIL overcommit-$name not on $2: $(head -n 1 /tmp/mesa.log)"
-	elif [ "$(field wrong-from-gpu)" != 0 ] || [ "$(field wrong-from-cpu)" != 0 ]; then
+	elif [ "$(field wrong-from-gpu /tmp/mesa.log)" != 0 ] || [ "$(field wrong-from-cpu /tmp/mesa.log)" != 0 ]; then
 		echo "FAIL overcommit-$name wrong data: $said"
-	elif [ "$mode" = ttm_blobs=1 ] && [ "$(field mapped)" = $buffers ]; then
+	elif [ "$mode" = ttm_blobs=1 ] && [ "$(field mapped /tmp/mesa.log)" = $buffers ]; then
 		echo "PASS overcommit-$name $said"
-	elif [ "$mode" != ttm_blobs=1 ] && [ "$(field error)" = "$3" ] &&
-		[ "$(field mapped)" -gt 0 ] && [ "$(field mapped)" -le $in_window ]; then
+	elif [ "$mode" != ttm_blobs=1 ] && [ "$(field error /tmp/mesa.log)" = "$3" ] &&
+		[ "$(field mapped /tmp/mesa.log)" -gt 0 ] && [ "$(field mapped /tmp/mesa.log)" -le $in_window ]; then
 		echo "PASS overcommit-$name the window is full: $said"
 	else
 		echo "FAIL overcommit-$name $said"

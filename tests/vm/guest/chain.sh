@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# chain.sh ttm_blobs=0|1: this VM (L1) is a KVM host. Debian's QEMU shows its guest
+# (L2) a GPU, drawn by this VM's; so L2's blobs are blobs of this VM, mapped through
+# its window into L2's memory. L2 maps more of them than the window holds and lets its
+# GPU witness the data. See run-chain-vm.sh for the outside.
+
+mode=$1
+# Of 4 MiB, as gpu_check makes them.
+blobs=40
+l2_seconds=240
+
+gpu_disk || exit 1
+load kvm-amd || exit 1
+load drm_kms_helper fbdev_emulation=0 || exit 1
+load virtio-gpu "$mode" || exit 1
+echo "TTM-PFNMAP-POLICY $([ "$mode" = ttm_blobs=1 ] && echo ttm_blobs || echo stock)"
+window=$(awk '/host visible region/ { print $NF }' /sys/kernel/debug/dri/0/virtio-gpu-features)
+in_window=$((${window#+} >> 22))
+stty -F /dev/ttyS2 raw
+cat /dev/vdc >/tmp/l2.cpio
+
+# check NAME TEXT CONDITION...
+check() {
+	name=$1 text=$2
+	shift 2
+	"$@" && echo "PASS $name $text" || echo "FAIL $name $text"
+}
+
+evictions() { awk '$1 == "evictions" { print $2 }' /sys/kernel/debug/dri/0/virtio-gpu-window; }
+
+# l2_start NAME [PRELOADED]: its lines are in $l2.out, QEMU's in $l2.qemu.
+l2_start() {
+	l2=/tmp/$1
+	touch "$l2.out" "$l2.console"
+	env XDG_RUNTIME_DIR=/tmp ${2:+LD_PRELOAD=$2} timeout -s KILL $l2_seconds \
+		/usr/bin/qemu-system-x86_64 -nodefaults -no-user-config -no-reboot \
+		-machine q35 -accel kvm -cpu host -m 512 -trace kvm_set_user_memory \
+		-kernel /dev/vdb -initrd /tmp/l2.cpio -append \
+		"console=ttyS0,115200 ignore_loglevel panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60 rig.script=chain-l2.sh rig.args=$blobs" \
+		-display egl-headless,rendernode=/dev/dri/renderD128 \
+		-device virtio-gpu-gl-pci,blob=on,hostmem=256M \
+		-serial "file:$l2.console" -serial "file:$l2.out" >"$l2.qemu" 2>&1 &
+	qemu=$!
+}
+
+# l2_says TEXT: L2 or its QEMU, before QEMU ends.
+l2_says() {
+	until grep -q "$1" "$l2.out" "$l2.qemu"; do
+		[ -e /proc/$qemu/exe ] || return
+		usleep 100000
+	done
+}
+
+# Into the files of the outside.
+l2_show() {
+	sed 's/^/L2: /' "$l2.out"
+	grep -v kvm_set_user_memory "$l2.qemu" | head -n 20 | sed 's/^/QEMU: /'
+	cat "$l2.console" >/dev/ttyS2
+}
+
+# How many of L2's memory slots of a blob's size are mappings of this VM's GPU.
+memslots() {
+	grep ' /dev/dri/renderD128$' /proc/$qemu/maps >/tmp/maps
+	sed -n 's/.*kvm_set_user_memory.* size=0x400000 ua=0x\([0-9a-f]*\) .*ret=0$/\1/p' "$l2.qemu" | sort -u |
+		awk 'NR == FNR { split($1, ends, "-"); from[NR] = "x" ends[1]; to[NR] = "x" ends[2]; next }
+		{ for (i in from) if ("x" $1 >= from[i] && "x" $1 < to[i]) n++ }
+		END { print n + 0 }' /tmp/maps -
+}
+
+chain() {
+	l2_start chain
+	l2_says 'mapped=' || echo "FAIL l2-maps L2 ended before it had mapped its blobs"
+	slots=$(memslots)
+	before=$(evictions)
+	wait $qemu
+	echo "QEMU: exit $?"
+	evicted=$(($(evictions) - before))
+	mapped=$(field mapped "$l2.out")
+	wrong="$(field wrong-from-cpu "$l2.out") $(field wrong-from-gpu "$l2.out")"
+	refused=$(grep -c virtio_gpu_virgl_process_cmd "$l2.qemu")
+	l2_show
+	check l2-ends "$(tail -n 1 "$l2.out")" grep -qx 'TTM-PFNMAP-END rc=0' "$l2.out"
+	check data "wrong words as the GPU and the CPU see them: $wrong" [ "$wrong" = "0 0" ]
+	check memslots "$slots of $mapped blobs are memory of L2" [ "$slots" = "$mapped" ]
+	check no-bad-address "$(grep 'Bad address' "$l2.qemu")" [ -z "$(grep 'Bad address' "$l2.qemu")" ]
+}
+
+chain
+if [ "$mode" = ttm_blobs=1 ]; then
+	check overcommit "$mapped of $blobs blobs in a window for $in_window" [ "$mapped" = $blobs ]
+	check overcommit-evicts "$evicted evictions while L2 used its blobs" [ "$evicted" -ge $blobs ]
+	check l2-host-accepts "L1 refused $refused commands of L2" [ "$refused" = 0 ]
+fi
