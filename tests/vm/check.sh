@@ -145,8 +145,8 @@ gpu_stream() {
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
 	VM_RUN=run-chain-vm.sh
-	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 400
-	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 300
+	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 600
+	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 400
 }
 
 plan_kernel() {

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# chain.sh ttm_blobs=0|1: this VM (L1) is a KVM host. Debian's QEMU shows its guest
+# chain.sh ttm_blobs=0|1 SECONDS: this VM (L1) is a KVM host. Debian's QEMU shows its guest
 # (L2) a GPU, drawn by this VM's; so L2's blobs are blobs of this VM, mapped through
 # its window into L2's memory. L2 maps more of them than the window holds and lets its
-# GPU witness the data. See run-chain-vm.sh for the outside.
+# GPU witness the data. L2 gets SECONDS. See run-chain-vm.sh for the outside.
 
-mode=$1
+mode=$1 l2_seconds=$2
 # Of 4 MiB, as gpu_check makes them.
-blobs=40
-l2_seconds=240
+blobs=24
 
 gpu_disk || exit 1
 load kvm-amd || exit 1
@@ -30,15 +29,16 @@ check() {
 
 evictions() { awk '$1 == "evictions" { print $2 }' /sys/kernel/debug/dri/0/virtio-gpu-window; }
 
-# l2_start NAME [PRELOADED]: its lines are in $l2.out, QEMU's in $l2.qemu.
+# l2_start NAME [PRELOADED]: its lines are in $l2.out, QEMU's in $l2.qemu. Of its log no
+# more than tells of bugs: each character costs exits of two levels.
 l2_start() {
 	l2=/tmp/$1
 	touch "$l2.out" "$l2.console"
 	env XDG_RUNTIME_DIR=/tmp ${2:+LD_PRELOAD=$2} timeout -s KILL $l2_seconds \
 		/usr/bin/qemu-system-x86_64 -nodefaults -no-user-config -no-reboot \
-		-machine q35 -accel kvm -cpu host -m 512 -trace kvm_set_user_memory \
+		-machine q35 -accel kvm -cpu host -smp 2 -m 512 -trace kvm_set_user_memory \
 		-kernel /dev/vdb -initrd /tmp/l2.cpio -append \
-		"console=ttyS0,115200 ignore_loglevel panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60 rig.script=chain-l2.sh rig.args=$blobs" \
+		"console=ttyS0,115200 loglevel=6 panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60 rig.script=chain-l2.sh rig.args=$blobs" \
 		-display egl-headless,rendernode=/dev/dri/renderD128 \
 		-device virtio-gpu-gl-pci,blob=on,hostmem=256M \
 		-serial "file:$l2.console" -serial "file:$l2.out" >"$l2.qemu" 2>&1 &
@@ -69,6 +69,7 @@ memslots() {
 		END { print n + 0 }' /tmp/maps -
 }
 
+# What L2 does with its blobs, and what this VM has to do with it.
 chain() {
 	l2_start chain
 	l2_says 'mapped=' || echo "FAIL l2-maps L2 ended before it had mapped its blobs"
@@ -78,18 +79,44 @@ chain() {
 	echo "QEMU: exit $?"
 	evicted=$(($(evictions) - before))
 	mapped=$(field mapped "$l2.out")
-	wrong="$(field wrong-from-cpu "$l2.out") $(field wrong-from-gpu "$l2.out")"
-	refused=$(grep -c virtio_gpu_virgl_process_cmd "$l2.qemu")
+	wrong="$(field wrong-from-cpu "$l2.out") $(field wrong-from-gpu "$l2.out") $(field miscounted "$l2.out")"
+	refused=$(grep -c 'virtio_gpu_virgl_process_cmd: ctrl .* error' "$l2.qemu")
 	l2_show
 	check l2-ends "$(tail -n 1 "$l2.out")" grep -qx 'TTM-PFNMAP-END rc=0' "$l2.out"
-	check data "wrong words as the GPU and the CPU see them: $wrong" [ "$wrong" = "0 0" ]
 	check memslots "$slots of $mapped blobs are memory of L2" [ "$slots" = "$mapped" ]
-	check no-bad-address "$(grep 'Bad address' "$l2.qemu")" [ -z "$(grep 'Bad address' "$l2.qemu")" ]
+	check no-bad-address '' not grep -q 'Bad address' "$l2.qemu"
+}
+
+not() { ! "$@"; }
+
+# 22: L2's host refuses to map the blob, EINVAL.
+window_full() {
+	[ "$(field error "$l2.out")" = 22 ] && [ "$mapped" -gt 1 ] && [ "$mapped" -le $in_window ]
+}
+
+# The negative control: what all this looks like if QEMU's mapping is not there.
+lost_mapping() {
+	l2_start lost /files/lost_mapping.so
+	l2_says 'kvm run failed Bad address'
+	kill -KILL $qemu
+	wait $qemu
+	l2_show
+	check lost-mapping "$(grep -m 1 'kvm run failed' "$l2.qemu")" grep -q 'kvm run failed Bad address' "$l2.qemu"
 }
 
 chain
+said="$mapped of $blobs blobs, then error $(field error "$l2.out"), in a window for $in_window"
+words="wrong words for the GPU, for the CPU, of the counter: $wrong"
 if [ "$mode" = ttm_blobs=1 ]; then
-	check overcommit "$mapped of $blobs blobs in a window for $in_window" [ "$mapped" = $blobs ]
+	check overcommit "$said" [ "$mapped" = $blobs ]
+	check overcommit-data "$words" [ "$wrong" = "0 0 0" ]
 	check overcommit-evicts "$evicted evictions while L2 used its blobs" [ "$evicted" -ge $blobs ]
 	check l2-host-accepts "L1 refused $refused commands of L2" [ "$refused" = 0 ]
+	lost_mapping
+else
+	# L1's GL has no memory for one blob, so L2 loses its whole GL context.
+	check overcommit "the window is full: $said" window_full
+	all=$(((mapped - 1) << 20))
+	check overcommit-data "$words" [ "$wrong" = "$all $all 1" ]
+	check l2-host-accepts "L1 refused $refused commands of L2" [ "$refused" -gt 0 ]
 fi
