@@ -50,6 +50,8 @@
 static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 {
 	struct drm_vttm_page page;
+	struct vttm_counters counters;
+	struct drm_vttm_info info;
 	unsigned int marked = 0;
 
 	(void)arg;
@@ -61,6 +63,11 @@ static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 		marked += page.count == 1 && page.flags & VTTM_PAGE_RESERVED;
 	}
 	igt_assert_eq(marked, bo->kind == VTTM_MODE ? bo->pages : 0);
+	vttm_info(bo->fd, bo->handle, &info);
+	vttm_counters(bo->fd, &counters);
+	igt_assert_eq_u64(counters.pages_marked, marked);
+	igt_assert_eq_u64(counters.sets_exposed, !!marked);
+	igt_assert_eq_u64(counters.chunks_marked, marked ? info.chunks : 0);
 	bo->refused = !marked;
 }
 

@@ -74,6 +74,16 @@ goal() {
 	}'
 }
 
+# counted KERNEL: a guest that touches new memory has nested page faults, in both kinds.
+counted() {
+	local what=$BUILD/$1/vm/bench-on.out
+	if [ "$(awk '$1 == "guest" && $4 == 16384 && $6 > 0' "$what" | wc -l)" = 2 ]; then
+		echo "PASS nested-faults-counted"
+	else
+		echo "FAIL nested-faults-counted $(grep '^guest ' "$what" | xargs)" && return 1
+	fi
+}
+
 "$VM_DIR/root.sh" base
 "$VM_DIR/build-igt.sh"
 for kernel; do
@@ -88,5 +98,6 @@ for kernel; do
 	table "$kernel"
 	goal "$kernel" off $GOAL_OFF || failed=1
 	goal "$kernel" on $GOAL_ON || failed=1
+	counted "$kernel" || failed=1
 done
 exit $failed

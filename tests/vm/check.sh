@@ -181,7 +181,7 @@ stream() {
 	local program
 	our_image "$1"
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
-	suite demo "$1" demo "$VM_DIR/demo.sh" "$1"
+	suite demo "$1" demo make -C "$REPO" "KERNEL=$1" demo
 	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
 	for program in $(igt_programs); do
 		vm_suite igt "$1" "$program" check igt.sh "$program" 900

@@ -71,7 +71,8 @@ proved() {
 		[ "$(value "$ours" walk_result)" = ok ] && [ "$(value "$ours" back_result)" = ok ] &&
 		[ "$(value "$ours" words_right)" = "$(value "$ours" words)" ] &&
 		[ "$(value "$ours" before_pages_one)" = "$(value "$ours" pages)" ] &&
-		[ "$(value "$ours" after_pages_one)" = "$(value "$ours" pages)" ] || return 1
+		[ "$(value "$ours" after_pages_one)" = "$(value "$ours" pages)" ] &&
+		[ "$(value "$ours" walk_retries)" = 0 ] || return 1
 	[[ $(kernel_log "$1" stock)$(kernel_log "$1" ours) == clean*clean* ]] || return 1
 	for key in left_marked left_quarantined left_leaked; do
 		[ "$(value "$ours" $key)" = 0 ] || return 1

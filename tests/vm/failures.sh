@@ -194,6 +194,9 @@ two_at_once() {
 	nothing_left
 	[ "$(cat "$said" "$said.first" | grep -c ' s  build our ttm.ko')" = 1 ] || complain "it was not built once"
 	verdict two-makes-at-once
+	works "${MAKE[@]}" modules
+	! grep -q ' s  ' "$said" || complain "not everything is reused: $(grep -m 1 ' s  ' "$said")"
+	verdict nothing-made-twice
 }
 
 vm_killed() {

@@ -95,4 +95,13 @@ says results-skip-without-a-reason "a skip without a reason" "${skipping[@]}"
 echo "$kernel.reserved.* b it needs a thing" >"$dir/allowed"
 results >"$dir/said" 2>&1 || echo "FAIL results-skip-allowed it failed"
 said results-skip-allowed "1 passed, 0 failed, 1 skipped"
+cp "$dir/igt.xml" "$dir/said"
+said results-junit-class "<testcase classname=\"$kernel.reserved.one\" name=\"a\""
+
+make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
+# shellcheck disable=SC2013 # words
+for target in $(sed -n 's/^\.PHONY: //p' "$REPO/Makefile"); do
+	grep -q "^$target  " "$dir/said" && echo "PASS make-help-$target" ||
+		echo "FAIL make-help-$target it is not in make help"
+done
 rm -rf "$dir"

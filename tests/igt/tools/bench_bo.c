@@ -65,10 +65,9 @@ static unsigned long nested_faults(void)
 	FILE *file = fopen("/sys/kernel/debug/kvm/pf_taken", "re");
 	unsigned long faults = 0;
 
-	if (file) {
-		igt_assert_eq(fscanf(file, "%lu", &faults), 1);
-		fclose(file);
-	}
+	igt_assert(file);
+	igt_assert_eq(fscanf(file, "%lu", &faults), 1);
+	fclose(file);
 	return faults;
 }
 

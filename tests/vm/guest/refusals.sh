@@ -26,7 +26,7 @@ check() {
 }
 
 # since_fresh: what the kernel said since the last fresh().
-since_fresh() { dmesg | sed -n "$((SEEN + 1)),\$p"; }
+since_fresh() { dmesg | sed "1,/rig-fresh-$FRESH\$/d"; }
 # told TEXT: it said so. told_once TEXT: in one line, no more.
 told() { since_fresh | grep -qF "$1"; }
 told_once() { [ "$(since_fresh | grep -cF "$1")" = 1 ]; }
@@ -37,8 +37,23 @@ loaded() { [ -d "/sys/module/$1" ]; }
 # fresh [PARAMETER...]: ttm anew, with these parameters.
 fresh() {
 	unloaded || echo "FAIL fresh ttm could not be unloaded"
-	SEEN=$(dmesg | wc -l)
-	modprobe ttm "$@" 2>/dev/null
+	FRESH=$((${FRESH:-0} + 1))
+	echo "rig-fresh-$FRESH" >/dev/kmsg
+	modprobe ttm "$@" 2>/tmp/modprobe
+}
+
+# refused ERROR COMMAND...: it fails, for this reason.
+refused() {
+	error=$1
+	shift
+	! "$@" 2>/tmp/modprobe && grep -q "$error" /tmp/modprobe
+}
+
+# ttm_refused ERROR PARAMETER...: so does the load of ttm.
+ttm_refused() {
+	error=$1
+	shift
+	! fresh "$@" && grep -q "$error" /tmp/modprobe
 }
 
 # shown COMMAND...: what it printed into /tmp/walk is shown if it fails.
@@ -118,17 +133,17 @@ unloaded() {
 }
 
 parameters() {
-	check parameter-empty-is-refused not fresh pfnmap=
+	check parameter-empty-is-refused ttm_refused 'Invalid argument' pfnmap=
 	check parameter-empty-says-why told "takes driver names separated by commas"
-	check parameter-overlong-is-refused not fresh "pfnmap=$(printf '%0300d' 0)"
+	check parameter-overlong-is-refused ttm_refused 'File name too long' "pfnmap=$(printf '%0300d' 0)"
 	check parameter-overlong-says-why told "in less than 256 characters"
-	check parameter-empty-name-is-refused not fresh pfnmap=amdgpu,,radeon
-	check parameter-trailing-comma-is-refused not fresh pfnmap=amdgpu,
-	check parameter-bad-character-is-refused not fresh "pfnmap=amd/gpu"
-	check parameter-latin-1-letter-is-refused not fresh "pfnmap=$(printf 'amd\344gpu')"
+	check parameter-empty-name-is-refused ttm_refused 'Invalid argument' pfnmap=amdgpu,,radeon
+	check parameter-trailing-comma-is-refused ttm_refused 'Invalid argument' pfnmap=amdgpu,
+	check parameter-bad-character-is-refused ttm_refused 'Invalid argument' "pfnmap=amd/gpu"
+	check parameter-latin-1-letter-is-refused ttm_refused 'Invalid argument' "pfnmap=$(printf 'amd\344gpu')"
 	check parameter-active-is-read-only not fresh pfnmap_active=1
 
-	check parameter-unknown-policy-is-refused not fresh pfnmap_policy=naive
+	check parameter-unknown-policy-is-refused ttm_refused 'Invalid argument' pfnmap_policy=naive
 	check parameter-unknown-policy-says-why told "takes auto, reserved or counted"
 
 	fresh pfnmap=nosuchdriver
@@ -223,6 +238,7 @@ drivers() {
 	modprobe vttm dma_alloc=1
 	check dma-alloc-is-refused active ""
 	check dma-alloc-says-why-once told_once "its pages belong to the DMA API"
+	check dma-alloc-driver-gets-the-errno told "vttm.0: not in TTM's PFNMAP mode (-EOPNOTSUPP)"
 
 	named vmwgfx "its mappings have pfn_mkwrite"
 	named i915 "its vm_ops have an open of their own"
@@ -262,14 +278,15 @@ vfio() {
 	fresh pfnmap_policy=reserved
 	modprobe vttm
 	check vfio-first-forced-is-refused active ""
-	check vfio-first-forced-says-why told "not opted in: VFIO is loaded"
+	check vfio-first-forced-says-why-once told_once "not opted in: VFIO is loaded"
+	check vfio-first-forced-driver-gets-the-errno told "vttm.0: not in TTM's PFNMAP mode (-EBUSY)"
 	check vfio-first-forced-stock-walk walks "Bad address"
 	fresh
 	check vfio-can-be-unloaded modprobe -r vfio
 	fresh
 	modprobe vttm
 	check vfio-gone-is-reserved active "vttm.0 reserved"
-	check vfio-later-is-refused not modprobe vfio
+	check vfio-later-is-refused refused 'Device or resource busy' modprobe vfio
 	check vfio-later-says-why told "vfio is not loaded: it would map BO pages"
 	check vfio-later-is-not-there not loaded vfio
 	check vfio-pci-later-is-refused not modprobe vfio-pci
@@ -314,6 +331,7 @@ unload() {
 	done
 	check i8-quarantine-is-alive [ "$(quarantined)" = 256 ]
 	check i8-driver-unloads-beside-it rmmod vttm
+	check i8-quarantine-is-of-a-device-that-is-gone grep -q '^vttm.0 gone ' $COUNTERS
 	modprobe -r drm_ttm_helper 2>/dev/null
 	check i8-ttm-does-not not rmmod ttm
 	check i8-vfio-neither-while-pages-are-marked not modprobe vfio
@@ -362,7 +380,8 @@ nopat() {
 	fresh pfnmap_policy=reserved
 	modprobe vttm
 	check nopat-forced-is-refused active ""
-	check nopat-forced-says-why told "not opted in: the kernel runs with nopat"
+	check nopat-forced-says-why-once told_once "not opted in: the kernel runs with nopat"
+	check nopat-forced-driver-gets-the-errno told "vttm.0: not in TTM's PFNMAP mode (-EBUSY)"
 	check nopat-forced-stock-walk walks "Bad address"
 }
 

@@ -20,6 +20,12 @@ if [ "$(/files/bad_vma mode)" = SIGBUS ]; then
 else
 	echo "FAIL i7-violation-mode no SIGBUS"
 fi
+warnings=$(dmesg | grep -c "a mapping is not VM_PFNMAP")
+if [ "$warnings" = 1 ]; then
+	echo "PASS i7-violation-warns-once"
+else
+	echo "FAIL i7-violation-warns-once $warnings warnings"
+fi
 /files/bad_vma stock &
 if said 'kernel BUG at mm/memory.c'; then
 	echo "PASS i7-violation-stock-is-a-bug"

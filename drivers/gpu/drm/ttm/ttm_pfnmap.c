@@ -360,8 +360,11 @@ void __ttm_pfnmap_device_init(struct ttm_device *bdev)
 	struct device *parent = bdev->pool.dev;
 	struct ttm_pfnmap_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
-	if (!dev)
+	if (!dev) {
+		pr_warn("%s: no memory to know the device by: it cannot opt in\n",
+			parent ? dev_name(parent) : "unnamed");
 		return;
+	}
 	kref_init(&dev->ref);
 	dev->bdev = bdev;
 	strscpy(dev->name, parent ? dev_name(parent) : "unnamed",
@@ -616,7 +619,7 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
  * Context: May sleep. Not for use under a BO's reservation or mmap_lock.
  * Return: 0, or with one line in the kernel log that says why:
  * -EINVAL for NULL, -ENODEV if @bdev was not initialised, -EALREADY if it opted
- * in before, -EBUSY if it has BOs or if ttm.pfnmap_policy= forces a policy that
+ * in before, -EBUSY if it has BOs that can be mapped or if ttm.pfnmap_policy= forces a policy that
  * is not sound here, -EOPNOTSUPP if the mode cannot be had with this machine or
  * driver.
  */

@@ -913,6 +913,11 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);
 	if (WARN_ONCE(set->marked, "a ttm_tt goes with its pages exposed\n")) {
 		atomic_long_add(set->marked, &set->dev->pages_leaked);
+		/* How many chunks they were is not known any more. */
+		atomic_long_sub(set->marked, &set->dev->pages_marked);
+		if (set->policy->bounded)
+			atomic_long_sub(set->marked,
+					&ttm_pfnmap_bounded_marked);
 		ttm_pfnmap_count_unexposed(set);
 	}
 	ttm_pfnmap_set_free(set);

@@ -1259,7 +1259,7 @@ static int vttm_ioctl_pfn(struct drm_device *drm, void *data,
 
 	if (args->count || args->flags)
 		return -EINVAL;
-	page = pfn_valid(args->pfn) ? pfn_to_page(args->pfn) : NULL;
+	page = pfn_to_online_page(args->pfn);
 	if (!page)
 		return -ENXIO;
 	args->count = page_count(page);
@@ -1368,13 +1368,8 @@ static const struct drm_driver vttm_driver = {
 /* All that a driver has to do to use the mode. */
 static void vttm_opt_in(struct vttm *vttm)
 {
-	int ret;
+	int ret = vttm_pfnmap_enable(&vttm->bdev);
 
-	/* Perhaps the administrator has already done it. */
-	if (vttm_pfnmap_enabled(vttm))
-		return;
-
-	ret = vttm_pfnmap_enable(&vttm->bdev);
 	if (ret)
 		dev_warn(vttm->drm.dev, "not in TTM's PFNMAP mode (%pe): %s\n",
 			 ERR_PTR(ret),
