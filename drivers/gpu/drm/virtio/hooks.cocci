@@ -51,6 +51,7 @@ position p;
  struct virtio_gpu_device {
 	struct drm_device *ddev@p;
 +	struct virtio_gpu_window *window;
++	struct virtio_gpu_guests guests;
 	...
  };
 
@@ -77,6 +78,7 @@ hook("drv_vram")
 @@
  #include <drm/virtgpu_drm.h>
 +#include "virtgpu_window.h"
++#include "virtgpu_guest.h"
 
 @script:python depends on drv_header@
 @@
@@ -181,6 +183,74 @@ p << is_vram.p;
 @@
 hook("is_vram")
 
+// ---- virtgpu_object.c, virtgpu_vq.c: objects in the guest's memory.
+
+@object_create@
+identifier vgdev, params, bo_ptr;
+position p;
+@@
+ int virtio_gpu_object_create(struct virtio_gpu_device *vgdev,
+			      struct virtio_gpu_object_params *params,
+			      struct virtio_gpu_object **bo_ptr, ...)
+ {
+ ...
+ *bo_ptr = NULL;@p
++
++if (virtio_gpu_guest_takes(vgdev, params))
++	return virtio_gpu_guest_create(vgdev, params, bo_ptr);
+ ...
+ }
+
+@script:python@
+p << object_create.p;
+@@
+hook("object_create")
+
+@object_entries@
+expression vgdev, ret, ents, nents;
+statement S;
+position p;
+@@
+ ret = virtio_gpu_object_shmem_init@p(vgdev, ..., &ents, &nents);
+ if (ret != 0) S
++virtio_gpu_backing_counted(&vgdev->guests.shmem, nents);
+
+@script:python@
+p << object_entries.p;
+@@
+hook("object_entries")
+
+@object_cleanup@
+expression vgdev, bo;
+position p;
+@@
+ virtio_gpu_resource_id_put@p(vgdev, bo->hw_res_handle);
+-if (virtio_gpu_is_shmem(bo))
++if (virtio_gpu_is_guest(bo))
++	virtio_gpu_guest_cleanup(bo);
++else if (virtio_gpu_is_shmem(bo))
+ { ... }
+ else if (virtio_gpu_is_vram(bo)) { ... }
+
+@script:python@
+p << object_cleanup.p;
+@@
+hook("object_cleanup")
+
+@vq_sync@
+expression E;
+identifier bo;
+statement S;
+position p;
+@@
++virtio_gpu_guest_sync(bo);
+ if (virtio_gpu_is_shmem@p(bo) && E) S
+
+@script:python@
+p << vq_sync.p;
+@@
+hook("vq_sync")
+
 // ---- virtgpu_kms.c, virtgpu_debugfs.c: the device comes and goes.
 
 @kms_init@
@@ -188,6 +258,7 @@ identifier vgdev;
 position p;
 @@
  drm_mm_init@p(&vgdev->host_visible_mm, ...);
++virtio_gpu_guest_init(vgdev);
 +virtio_gpu_window_init(vgdev);
 
 @script:python@
@@ -220,6 +291,7 @@ position p;
  {
  ...
 +virtio_gpu_window_debugfs_init(minor);
++virtio_gpu_guest_debugfs_init(minor);
  }
 
 @script:python@

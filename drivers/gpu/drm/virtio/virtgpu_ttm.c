@@ -202,6 +202,8 @@ static void virtio_gpu_io_mem_free(struct ttm_device *bdev,
 
 /* Not const: up to 6.2 ttm_device_init() does not take a const one. */
 static struct ttm_device_funcs virtio_gpu_ttm_funcs = {
+	.ttm_tt_create = virtio_gpu_guest_tt_create,
+	.ttm_tt_destroy = virtio_gpu_guest_tt_destroy,
 	.eviction_valuable = ttm_bo_eviction_valuable,
 	.evict_flags = virtio_gpu_evict_flags,
 	.move = virtio_gpu_move,
@@ -380,8 +382,15 @@ static void virtio_gpu_window_unpin(struct drm_gem_object *obj)
 	virtio_gpu_pin_unlock(obj);
 }
 
-static struct dma_buf *virtio_gpu_window_export(struct drm_gem_object *obj,
-						int flags)
+/**
+ * virtio_gpu_tbo_export - make the dma-buf of a blob that is a TTM BO
+ * @obj: the blob
+ * @flags: of the file
+ *
+ * Context: Process.
+ * Return: the dma-buf or an error pointer.
+ */
+struct dma_buf *virtio_gpu_tbo_export(struct drm_gem_object *obj, int flags)
 {
 	struct dma_buf *buf = virtgpu_gem_prime_export(obj, flags);
 
@@ -400,7 +409,7 @@ static const struct drm_gem_object_funcs virtio_gpu_window_funcs = {
 	.open = virtio_gpu_gem_object_open,
 	.close = virtio_gpu_gem_object_close,
 	.free = virtio_gpu_window_object_free,
-	.export = virtio_gpu_window_export,
+	.export = virtio_gpu_tbo_export,
 	.pin = virtio_gpu_window_pin,
 	.unpin = virtio_gpu_window_unpin,
 	.mmap = virtio_gpu_window_mmap,
@@ -654,6 +663,7 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	virtio_gpu_window_signal(&vgdev->fence_drv);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
 	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
+	virtio_gpu_guest_gone(vgdev);
 	/* Which holds blobs, and the window goes next. */
 	flush_work(&vgdev->obj_free_work);
 }

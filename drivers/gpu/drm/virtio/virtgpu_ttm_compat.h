@@ -34,7 +34,17 @@ static inline void virtio_gpu_placement_set(struct ttm_placement *placement,
 #endif
 }
 
-/* Later kernels hold the reservation around the GEM callbacks pin and unpin. */
+/* Must the host be told of the guest's memory by DMA addresses? */
+#ifdef TTM_PL_FLAG_DESIRED
+#define virtio_gpu_maps_dma(vgdev) virtio_gpu_use_dma_api((vgdev)->vdev)
+#else
+#define virtio_gpu_maps_dma(vgdev) (!virtio_has_dma_quirk((vgdev)->vdev))
+#endif
+
+/*
+ * Later kernels hold the reservation around the GEM callbacks pin, unpin, vmap and
+ * vunmap.
+ */
 static inline void virtio_gpu_pin_lock(struct drm_gem_object *obj)
 {
 #ifdef TTM_PL_FLAG_DESIRED

@@ -18,6 +18,8 @@
 
 #include "virtgpu_ttm_compat.h"
 
+struct dma_buf;
+struct drm_gem_object;
 struct drm_minor;
 struct seq_file;
 struct virtio_gpu_device;
@@ -153,6 +155,7 @@ int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
 			     struct virtio_gpu_object_params *params,
 			     struct virtio_gpu_object **bo_ptr);
 bool virtio_gpu_is_window(const struct virtio_gpu_object *bo);
+struct dma_buf *virtio_gpu_tbo_export(struct drm_gem_object *obj, int flags);
 
 /* virtgpu_vq.c, where hooks.cocci makes them known */
 void *virtio_gpu_alloc_cmd_resp(
