@@ -22,12 +22,26 @@
  * Description: While one thread waits for the host another one can map and unmap.
  *	Without TTM: only when the host has answered
  *
+ * SUBTEST: late-guest-create
+ * Description: A blob in the guest's memory is made while the host does not answer:
+ *	it is there after the timeout, and works. Without TTM: at once
+ *
+ * SUBTEST: late-guest-free
+ * Description: A blob in the guest's memory is closed: its pages are free only when
+ *	the host has answered that it uses them no more
+ *
+ * SUBTEST: unplug-guest
+ * Description: The device goes away while blobs in the guest's memory are mapped and
+ *	exported: their contents stay, and the device that comes back works. Skipped
+ *	without TTM
+ *
  * SUBTEST: unplug
  * Description: The device goes away while blobs are mapped: each access is a
  *	SIGBUS, and the device that comes back works. Skipped without TTM: the
  *	stock driver leaks blobs that are closed after an unplug
  */
 #include <dirent.h>
+#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -36,7 +50,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dmabuf_use.h"
 #include "igt.h"
+#include "pageflags.h"
 #include "virtgpu.h"
 
 #define STALL "/sys/module/late_host/parameters/stall"
@@ -51,18 +67,9 @@ static struct virtgpu_blob blob[MAX_BLOBS];
 static uint32_t *volatile map[MAX_BLOBS];
 static unsigned int blobs;
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	igt_assert_fd(fd);
-	igt_assert_eq(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static void stall(bool on)
 {
-	write_file(STALL, on ? "1" : "0");
+	virtgpu_write_file(STALL, on ? "1" : "0");
 }
 
 static void unstall_at_exit(int sig)
@@ -131,7 +138,7 @@ static void test_kill(void)
 	pid_t pid;
 
 	if (ttm) {
-		write_file(TIMEOUT, "60000");
+		virtgpu_write_file(TIMEOUT, "60000");
 		make_evicted();
 	}
 	stall(true);
@@ -199,7 +206,7 @@ static void test_sigbus(void)
 	uint64_t timeouts;
 	double took;
 
-	write_file(TIMEOUT, "2000");
+	virtgpu_write_file(TIMEOUT, "2000");
 	if (!virtgpu_ttm_blobs()) {
 		assert_no_bound();
 		return;
@@ -243,7 +250,7 @@ static void test_mmap_lock(void)
 	void *page;
 
 	if (virtgpu_ttm_blobs()) {
-		write_file(TIMEOUT, "60000");
+		virtgpu_write_file(TIMEOUT, "60000");
 		make_evicted();
 	}
 	stall(true);
@@ -266,6 +273,73 @@ static void test_mmap_lock(void)
 	}
 }
 
+static void guest_blob(struct virtgpu_blob *new)
+{
+	struct virtgpu_blob_params params = {
+		.size = BLOB,
+		.mem = VIRTGPU_BLOB_MEM_GUEST,
+	};
+
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, new), 0);
+}
+
+static void test_guest_create(void)
+{
+	bool ttm = virtgpu_ttm_blobs();
+	struct timespec start = {};
+	uint32_t *words;
+	double took;
+
+	virtgpu_write_file(TIMEOUT, "2000");
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	stall(true);
+	igt_nsec_elapsed(&start);
+	guest_blob(&blob[0]);
+	took = seconds_since(&start);
+	stall(false);
+	igt_assert_f(ttm ? took > 1.8 && took < 3.8 : took < 1,
+		     "it took %.1f s\n", took);
+	words = virtgpu_blob_mmap(&gpu, &blob[0]);
+	words[0] = 1;
+	igt_assert_eq(words[0], 1);
+	munmap(words, BLOB);
+	virtgpu_close(&gpu);
+}
+
+/* Pages on a CPU's own list are not told from those in use. */
+static bool free_within(uint64_t pfn, double seconds)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	while (!page_is_free(pfn)) {
+		if (seconds_since(&start) > seconds)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+static void test_guest_free(void)
+{
+	struct dmabuf_use_look look;
+	int dmabuf;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	guest_blob(&blob[0]);
+	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	virtgpu_dmabuf_look(dmabuf, &look);
+	close(dmabuf);
+	igt_assert_eq_u64(look.bytes, BLOB);
+	stall(true);
+	virtgpu_blob_close(&gpu, &blob[0]);
+	igt_assert(!free_within(look.pfn, 2));
+	stall(false);
+	if (virtgpu_ttm_blobs())
+		igt_assert(free_within(look.pfn, 10));
+	virtgpu_close(&gpu);
+}
+
 static void device_name(char *name, size_t size)
 {
 	DIR *dir = opendir(DRIVER);
@@ -285,17 +359,65 @@ static void test_unplug(void)
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
 	device_name(name, sizeof(name));
 	make_evicted();
-	write_file(DRIVER "unbind", name);
+	virtgpu_write_file(DRIVER "unbind", name);
 	for (unsigned int i = 0; i < blobs; i++)
 		igt_assert(touch_is_sigbus(i));
 	free_blobs();
-	write_file(DRIVER "bind", name);
+	virtgpu_write_file(DRIVER "bind", name);
 
 	make_evicted();
 	for (unsigned int i = 0; i < blobs; i++)
 		igt_assert_eq(map[i][0], i + 1);
 	free_blobs();
 	virtgpu_window_wait_empty();
+}
+
+static void guest_words(uint32_t *words, bool write)
+{
+	for (uint32_t i = 0; i < BLOB / 4; i++) {
+		if (write)
+			words[i] = ~i;
+		else
+			igt_assert_eq_u32(words[i], ~i);
+	}
+}
+
+static void test_unplug_guest(void)
+{
+	char name[64] = "";
+	uint32_t *words[2];
+	int dmabuf;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
+	device_name(name, sizeof(name));
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	for (int i = 0; i < 2; i++) {
+		guest_blob(&blob[i]);
+		words[i] = virtgpu_blob_mmap(&gpu, &blob[i]);
+		guest_words(words[i], true);
+	}
+	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	virtgpu_write_file(DRIVER "unbind", name);
+	for (int i = 0; i < 2; i++)
+		guest_words(words[i], false);
+	virtgpu_close(&gpu);
+	munmap(words[0], BLOB);
+	words[0] = mmap(NULL, BLOB, PROT_READ, MAP_SHARED, dmabuf, 0);
+	igt_assert(words[0] != MAP_FAILED);
+	close(dmabuf);
+	for (int i = 0; i < 2; i++) {
+		guest_words(words[i], false);
+		munmap(words[i], BLOB);
+	}
+	virtgpu_write_file(DRIVER "bind", name);
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	guest_blob(&blob[0]);
+	words[0] = virtgpu_blob_mmap(&gpu, &blob[0]);
+	guest_words(words[0], true);
+	guest_words(words[0], false);
+	munmap(words[0], BLOB);
+	virtgpu_close(&gpu);
 }
 
 igt_main
@@ -308,6 +430,15 @@ igt_main
 	igt_describe(
 		"The mmap lock while a fault waits for the host (twin: within)");
 	igt_subtest("late-mmap-lock") test_mmap_lock();
+	igt_describe(
+		"A blob that is made while the host is late (twin: within)");
+	igt_subtest("late-guest-create") test_guest_create();
+	igt_describe(
+		"regression: the host's pages are not free before it gave them back");
+	igt_subtest("late-guest-free") test_guest_free();
+	igt_describe(
+		"new call: the device goes away with blobs of the guest mapped");
+	igt_subtest("unplug-guest") test_unplug_guest();
 	igt_describe(
 		"new call: the device goes away with evicted blobs mapped");
 	igt_subtest("unplug") test_unplug();

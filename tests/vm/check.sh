@@ -131,6 +131,9 @@ plan_hazards() {
 	done
 }
 
+# The device uses the DMA API, and its addresses are not the memory's.
+GPU_IOMMU='-device intel-iommu,intremap=off -global virtio-gpu-gl-device.iommu_platform=on'
+
 # gpu_stream KERNEL: virtio-gpu with TTM in charge of its window, and the stock twin.
 gpu_stream() {
 	local mesa=mesa/venus_map:mesa/virgl_map VM_RUN=run-gpu-vm.sh
@@ -142,6 +145,13 @@ gpu_stream() {
 		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_kvm,virtgpu_blob_late 600
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
 		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_late 300
+	# The tests fill the memory.
+	VM_MEMORY=1024 vm_suite gpu "$1" virtgpu_guest gpu gpu.sh \
+		ttm_blobs=1,virtgpu_blob_entries,virtgpu_blob_guest 600
+	VM_MEMORY=1024 vm_suite gpu "$1" virtgpu_guest.stock gpu gpu.sh \
+		ttm_blobs=0,virtgpu_blob_entries,virtgpu_blob_guest 600
+	VM_QEMU=$GPU_IOMMU VM_APPEND=intel_iommu=on vm_suite gpu "$1" virtgpu_guest.iommu gpu gpu.sh \
+		ttm_blobs=1,virtgpu_blob_guest 300
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
 	VM_RUN=run-chain-vm.sh
@@ -172,7 +182,8 @@ plan_kernel() {
 		plan verify "$1" "$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
-	for program in virtgpu_blob virtgpu_blob.stock mesa mesa.stock chain chain.stock; do
+	for program in virtgpu_blob virtgpu_blob.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
+		mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
 }

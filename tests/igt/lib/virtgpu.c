@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dmabuf_use.h"
 #include "igt.h"
 #include "virtgpu.h"
 
@@ -210,8 +211,7 @@ void virtgpu_upload(struct virtgpu *gpu, const struct virtgpu_blob *buffer)
 		.box = { .w = buffer->size, .h = 1, .d = 1 },
 	};
 
-	igt_assert_eq(virtgpu_ioctl(gpu->fd,
-				    DRM_IOCTL_VIRTGPU_TRANSFER_TO_HOST,
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_TRANSFER_TO_HOST,
 				    &transfer),
 		      0);
 	wait_for(gpu, buffer);
@@ -259,10 +259,50 @@ void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 		.num_bo_handles = 2,
 	};
 
-	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER,
-				    &exec),
-		      0);
+	igt_assert_eq(
+		virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec), 0);
 	wait_for(gpu, to);
+}
+
+static void dmabuf_use(unsigned long request, void *arg)
+{
+	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
+
+	igt_assert_fd(fd);
+	igt_assert_eq(ioctl(fd, request, arg) ? -errno : 0, 0);
+	close(fd);
+}
+
+void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look)
+{
+	look->fd = dmabuf;
+	dmabuf_use(DMABUF_USE_LOOK, look);
+}
+
+void virtgpu_dmabuf_flip(int dmabuf)
+{
+	dmabuf_use(DMABUF_USE_FLIP, (void *)(uintptr_t)dmabuf);
+}
+
+void virtgpu_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	igt_assert_fd(fd);
+	igt_assert_eq(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+void virtgpu_use_memory(size_t size)
+{
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	igt_assert(map != MAP_FAILED);
+	madvise(map, size, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < size; i += 4096)
+		map[i] = i;
+	munmap(map, size);
 }
 
 bool virtgpu_ttm_blobs(void)
@@ -306,15 +346,19 @@ uint64_t virtgpu_window_size(void)
 	return size;
 }
 
-uint64_t virtgpu_window_count(const char *name)
+static uint64_t debugfs_count(const char *path, const char *name)
 {
 	char key[64], rest[256];
 
 	snprintf(key, sizeof(key), "%s ", name);
-	igt_assert_f(debugfs_line(DEBUGFS "virtio-gpu-window", key, rest,
-				  sizeof(rest)),
-		     "no %s in virtio-gpu-window\n", name);
+	igt_assert_f(debugfs_line(path, key, rest, sizeof(rest)),
+		     "no %s in %s\n", name, path);
 	return strtoull(rest, NULL, 0);
+}
+
+uint64_t virtgpu_window_count(const char *name)
+{
+	return debugfs_count(DEBUGFS "virtio-gpu-window", name);
 }
 
 uint64_t virtgpu_window_used(void)
@@ -328,6 +372,11 @@ uint64_t virtgpu_window_used(void)
 				"total:", rest, sizeof(rest)));
 	igt_assert(sscanf(rest, " %*u, used %llu", &used) == 1);
 	return used;
+}
+
+uint64_t virtgpu_guest_count(const char *name)
+{
+	return debugfs_count(DEBUGFS "virtio-gpu-guest", name);
 }
 
 void virtgpu_window_wait_empty(void)

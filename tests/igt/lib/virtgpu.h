@@ -73,6 +73,16 @@ void virtgpu_download(struct virtgpu *gpu, const struct virtgpu_blob *buffer);
 void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 		  const struct virtgpu_blob *to);
 
+/* As a driver that imports the dma-buf sees it: tests/kmod/dmabuf_use.h. */
+struct dmabuf_use_look;
+void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look);
+/* Inverts each word through the kernel's own mapping. */
+void virtgpu_dmabuf_flip(int dmabuf);
+
+void virtgpu_write_file(const char *path, const char *text);
+/* Anonymous memory that is written page by page and given back. */
+void virtgpu_use_memory(size_t size);
+
 /* Does TTM manage the window (virtio_gpu.ttm_blobs=1)? */
 bool virtgpu_ttm_blobs(void);
 /* The window's size in bytes. */
@@ -81,6 +91,8 @@ uint64_t virtgpu_window_size(void);
 uint64_t virtgpu_window_used(void);
 /* A number of debugfs' virtio-gpu-window, e.g. "evictions". TTM's window only. */
 uint64_t virtgpu_window_count(const char *name);
+/* A number of debugfs' virtio-gpu-guest, e.g. "ttm-entries". In both modes. */
+uint64_t virtgpu_guest_count(const char *name);
 /* Waits until the window is empty and the host has confirmed it. TTM's only. */
 void virtgpu_window_wait_empty(void);
 

@@ -30,11 +30,13 @@ elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; th
 else
 	echo "PASS mode"
 fi
-load late_host || exit 1
+for module in late_host dmabuf_use; do
+	load $module || exit 1
+done
 for program; do
 	one_program "$program"
 done
-cat /sys/kernel/debug/dri/0/virtio-gpu-window
-rmmod late_host
+cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
+rmmod late_host dmabuf_use
 rmmod virtio_gpu && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: virtgpu blob guest
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: virtio-gpu
+ * Functionality: blobs in the guest's own memory
+ * Description: With virtio_gpu.ttm_blobs=1 the pages of GUEST and HOST3D_GUEST
+ *	blobs come from TTM's pool. The host needs few entries to know where they
+ *	are (see virtgpu_blob_entries), and what it refuses is an error of the ioctl.
+ *	The tests run with both values of the parameter.
+ *
+ * SUBTEST: guest-refused
+ * Description: A HOST3D_GUEST blob that the host refuses: the ioctl says so. Without
+ *	TTM: a blob that the host does not know
+ *
+ * SUBTEST: guest-bad-arguments
+ * Description: Sizes and flags that make no sense get the same errno in both modes
+ *
+ * SUBTEST: guest-data-%s
+ * Description: A new blob reads as zeroes and keeps what is written, through several
+ *	mappings, parent and child, and when its handle is closed
+ *
+ * arg[1]:
+ * @plain:		GUEST
+ * @host3d-virgl:	HOST3D_GUEST, a GL buffer
+ * @host3d-venus:	HOST3D_GUEST, shared memory
+ *
+ * SUBTEST: guest-kill
+ * Description: Processes that are killed while they make blobs leave none
+ *
+ * SUBTEST: guest-dmabuf-%s
+ * Description: A blob's dma-buf shows the blob, and keeps it
+ *
+ * SUBTEST: guest-import-%s
+ * Description: A driver that imports the dma-buf gets all of its pages, and writes
+ *	what the CPU reads
+ *
+ * SUBTEST: guest-swap
+ * Description: TTM swaps out while a blob is in use and another one is mapped, but
+ *	closed: the first has the same pages, the second the same contents. Skipped
+ *	without TTM
+ *
+ * SUBTEST: guest-kvm-cold-%s
+ * Description: A nested guest touches a blob that the CPU has never touched, and the
+ *	CPU sees what it wrote
+ *
+ * SUBTEST: guest-kvm-warm-%s
+ * Description: A nested guest sees what the CPU wrote
+ *
+ * SUBTEST: guest-kvm-dmabuf-%s
+ * Description: The same through a mapping of the blob's dma-buf
+ */
+#include <drm/virtgpu_drm.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dmabuf_use.h"
+#include "igt.h"
+#include "kvm.h"
+#include "virtgpu.h"
+
+#define MIB(n) ((uint64_t)(n) << 20)
+#define BLOB MIB(4)
+#define WORDS (BLOB / 4)
+#define LIMIT "/sys/module/ttm/parameters/pages_limit"
+
+static const struct kind {
+	const char *name;
+	uint32_t mem;
+	enum virtgpu_context context;
+} kinds[] = {
+	{ "plain", VIRTGPU_BLOB_MEM_GUEST, VIRTGPU_VENUS },
+	{ "host3d-virgl", VIRTGPU_BLOB_MEM_HOST3D_GUEST, VIRTGPU_VIRGL },
+	{ "host3d-venus", VIRTGPU_BLOB_MEM_HOST3D_GUEST, VIRTGPU_VENUS },
+};
+
+static int make(struct virtgpu *gpu, const struct kind *kind, uint64_t size,
+		struct virtgpu_blob *blob)
+{
+	struct virtgpu_blob_params params = { .size = size, .mem = kind->mem };
+
+	return __virtgpu_blob(gpu, &params, blob);
+}
+
+/* ---- The ioctl ---------------------------------------------------------- */
+
+static void test_refused(void)
+{
+	struct virtgpu_blob_params params = {
+		.size = BLOB,
+		.mem = VIRTGPU_BLOB_MEM_HOST3D_GUEST,
+		.flags = VIRTGPU_BLOB_FLAG_USE_SHAREABLE,
+	};
+	bool ttm = virtgpu_ttm_blobs();
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), ttm ? -EINVAL : 0);
+	virtgpu_close(&gpu);
+	virtgpu_expect_refusals(ttm ? 1 : 2);
+}
+
+static void test_bad_arguments(void)
+{
+	static const struct {
+		struct virtgpu_blob_params params;
+		int ret;
+	} bad[] = {
+		{ { .size = 0 }, -ENOSPC },
+		{ { .size = 1ull << 60 }, -ENOSPC },
+		{ { .size = ~0ull }, -ENOSPC },
+		{ { .size = BLOB, .flags = 1u << 31 }, -EINVAL },
+		/* The device cannot share resources by UUID. */
+		{ { .size = BLOB,
+		    .flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE |
+			     VIRTGPU_BLOB_FLAG_USE_CROSS_DEVICE },
+		  -EINVAL },
+	};
+	struct virtgpu_blob_params params;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		params = bad[i].params;
+		params.mem = VIRTGPU_BLOB_MEM_GUEST;
+		igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), bad[i].ret);
+	}
+	virtgpu_close(&gpu);
+}
+
+/* ---- Data -------------------------------------------------------------- */
+
+static void write_words(uint32_t *map, uint32_t seed)
+{
+	for (uint32_t i = 0; i < WORDS; i++)
+		map[i] = i * 2654435761u ^ seed;
+}
+
+static void check_words(const uint32_t *map, uint32_t seed)
+{
+	for (uint32_t i = 0; i < WORDS; i++)
+		igt_assert_eq_u32(map[i], i * 2654435761u ^ seed);
+}
+
+static void test_data(const struct kind *kind)
+{
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *map[2];
+
+	virtgpu_open(&gpu, kind->context);
+	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
+	for (int i = 0; i < 2; i++)
+		map[i] = virtgpu_blob_mmap(&gpu, &blob);
+	for (uint32_t i = 0; i < WORDS; i++)
+		igt_assert_eq_u32(map[0][i], 0);
+	write_words(map[0], 1);
+	check_words(map[1], 1);
+	igt_fork(child, 1)
+	{
+		check_words(map[0], 1);
+		write_words(map[1], 2);
+	}
+	igt_waitchildren();
+	check_words(map[0], 2);
+	munmap(map[0], BLOB);
+	virtgpu_blob_close(&gpu, &blob);
+	virtgpu_close(&gpu);
+	/* Others get pages; not these. */
+	virtgpu_use_memory(MIB(64));
+	check_words(map[1], 2);
+	munmap(map[1], BLOB);
+}
+
+static void test_kill(void)
+{
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < 4; i++) {
+		pid = fork();
+		igt_assert(pid >= 0);
+		if (!pid) {
+			virtgpu_open(&gpu, VIRTGPU_VENUS);
+			for (;; virtgpu_blob_close(&gpu, &blob)) {
+				void *map;
+
+				igt_assert_eq(make(&gpu, &kinds[i % 3], BLOB,
+						   &blob),
+					      0);
+				map = virtgpu_blob_mmap(&gpu, &blob);
+				write_words(map, i);
+				munmap(map, BLOB);
+			}
+		}
+		usleep(300000 + 100000 * i);
+		igt_assert_eq(kill(pid, SIGKILL), 0);
+		igt_assert_eq(waitpid(pid, &status, 0), pid);
+		igt_assert(WIFSIGNALED(status));
+		igt_assert_eq(WTERMSIG(status), SIGKILL);
+	}
+	test_data(&kinds[0]);
+}
+
+static void *dmabuf_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
+			 int *fd)
+{
+	void *map;
+
+	*fd = virtgpu_blob_export(gpu, blob);
+	map = mmap(NULL, BLOB, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	igt_assert(map != MAP_FAILED);
+	return map;
+}
+
+static void test_dmabuf(const struct kind *kind)
+{
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *map[2];
+	int fd;
+
+	virtgpu_open(&gpu, kind->context);
+	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
+	map[0] = virtgpu_blob_mmap(&gpu, &blob);
+	map[1] = dmabuf_mmap(&gpu, &blob, &fd);
+	write_words(map[0], 1);
+	check_words(map[1], 1);
+	write_words(map[1], 2);
+	check_words(map[0], 2);
+	munmap(map[0], BLOB);
+	munmap(map[1], BLOB);
+	virtgpu_blob_close(&gpu, &blob);
+	virtgpu_close(&gpu);
+	/* The dma-buf alone keeps it. */
+	virtgpu_use_memory(MIB(64));
+	map[0] = mmap(NULL, BLOB, PROT_READ, MAP_SHARED, fd, 0);
+	igt_assert(map[0] != MAP_FAILED);
+	close(fd);
+	check_words(map[0], 2);
+	munmap(map[0], BLOB);
+}
+
+static void test_import(const struct kind *kind)
+{
+	struct dmabuf_use_look look;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *map;
+	int fd;
+
+	virtgpu_open(&gpu, kind->context);
+	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
+	map = dmabuf_mmap(&gpu, &blob, &fd);
+	virtgpu_dmabuf_look(fd, &look);
+	igt_assert_eq_u64(look.bytes, BLOB);
+	write_words(map, 1);
+	virtgpu_dmabuf_flip(fd);
+	for (uint32_t i = 0; i < WORDS; i++)
+		map[i] ^= ~0u;
+	check_words(map, 1);
+	munmap(map, BLOB);
+	close(fd);
+	virtgpu_close(&gpu);
+}
+
+/* Shared memory, swapped out or not; what TTM swaps to is that, too. */
+static uint64_t shared_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long long kib = 0;
+	char line[128];
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "Shmem: %llu", &kib) == 1)
+			break;
+	fclose(file);
+	return kib << 10;
+}
+
+static uint64_t first_page(struct virtgpu *gpu, const struct virtgpu_blob *blob)
+{
+	int fd = virtgpu_blob_export(gpu, blob);
+	struct dmabuf_use_look look;
+
+	virtgpu_dmabuf_look(fd, &look);
+	close(fd);
+	return look.pfn;
+}
+
+/* The next pages that TTM allocates are too many. */
+static void swap_out(struct virtgpu *gpu)
+{
+	struct virtgpu_blob blob;
+	char limit[32] = "";
+	int fd = open(LIMIT, O_RDONLY);
+
+	igt_assert_fd(fd);
+	igt_assert_lt(0, read(fd, limit, sizeof(limit) - 1));
+	close(fd);
+	virtgpu_write_file(LIMIT, "1");
+	igt_assert_eq(make(gpu, &kinds[0], BLOB, &blob), 0);
+	virtgpu_write_file(LIMIT, limit);
+	virtgpu_blob_close(gpu, &blob);
+}
+
+static void test_swap(void)
+{
+	struct virtgpu_blob used, closed;
+	uint64_t before, page;
+	struct virtgpu gpu;
+	uint32_t *map[2];
+
+	igt_require_f(virtgpu_ttm_blobs(), "only TTM swaps blobs\n");
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	igt_assert_eq(make(&gpu, &kinds[0], BLOB, &used), 0);
+	igt_assert_eq(make(&gpu, &kinds[0], BLOB, &closed), 0);
+	map[0] = virtgpu_blob_mmap(&gpu, &used);
+	map[1] = virtgpu_blob_mmap(&gpu, &closed);
+	write_words(map[0], 1);
+	write_words(map[1], 2);
+	page = first_page(&gpu, &used);
+	virtgpu_blob_close(&gpu, &closed);
+	/* The host's answer makes the difference. */
+	sleep(1);
+	before = shared_memory();
+	swap_out(&gpu);
+	igt_assert_lte_u64(before + BLOB / 2, shared_memory());
+	igt_assert_lt_u64(shared_memory(), before + BLOB + BLOB / 2);
+	igt_assert_eq_u64(first_page(&gpu, &used), page);
+	check_words(map[0], 1);
+	check_words(map[1], 2);
+	for (int i = 0; i < 2; i++)
+		munmap(map[i], BLOB);
+	virtgpu_close(&gpu);
+}
+
+/* ---- KVM --------------------------------------------------------------- */
+
+struct setup {
+	struct virtgpu gpu;
+	struct virtgpu_blob blob;
+	void *map;
+	struct kvm_guest *guest;
+};
+
+static struct setup setup;
+
+static void setup_make(const struct kind *kind)
+{
+	igt_require(kvm_available());
+	virtgpu_open(&setup.gpu, kind->context);
+	igt_assert_eq(make(&setup.gpu, kind, BLOB, &setup.blob), 0);
+	setup.map = virtgpu_blob_mmap(&setup.gpu, &setup.blob);
+	setup.guest = kvm_guest_create(KVM_GUEST_FLAT32);
+}
+
+static void setup_free(void)
+{
+	kvm_guest_destroy(setup.guest);
+	munmap(setup.map, BLOB);
+	virtgpu_close(&setup.gpu);
+}
+
+static struct kvm_guest_job job(enum kvm_guest_op op, uint32_t seed)
+{
+	return (struct kvm_guest_job){
+		.op = op,
+		.gpa = KVM_GUEST_GPA,
+		.pages = BLOB / KVM_GUEST_PAGE,
+		.words = 16,
+		.seed = seed,
+	};
+}
+
+static void run(enum kvm_guest_op op, uint32_t seed)
+{
+	struct kvm_guest_job todo = job(op, seed);
+
+	kvm_guest_run_ok(setup.guest, &todo);
+}
+
+static void test_kvm_cold(const struct kind *kind)
+{
+	struct kvm_guest_job done = job(KVM_OP_WRITE, 1);
+
+	setup_make(kind);
+	kvm_guest_map(setup.guest, KVM_GUEST_GPA, setup.map, BLOB);
+	run(KVM_OP_WRITE, 1);
+	kvm_host_verify(setup.map, &done);
+	setup_free();
+}
+
+static void test_kvm_warm(const struct kind *kind)
+{
+	struct kvm_guest_job todo = job(KVM_OP_READ, 2);
+
+	setup_make(kind);
+	kvm_host_write(setup.map, &todo);
+	kvm_guest_map(setup.guest, KVM_GUEST_GPA, setup.map, BLOB);
+	run(KVM_OP_READ, 2);
+	run(KVM_OP_READ_WRITE, 2);
+	run(KVM_OP_READ, ~2u);
+	setup_free();
+}
+
+static void test_kvm_dmabuf(const struct kind *kind)
+{
+	struct kvm_guest_job todo = job(KVM_OP_READ, 3);
+	void *map;
+	int fd;
+
+	setup_make(kind);
+	map = dmabuf_mmap(&setup.gpu, &setup.blob, &fd);
+	kvm_guest_map(setup.guest, KVM_GUEST_GPA, map, BLOB);
+	kvm_host_write(setup.map, &todo);
+	run(KVM_OP_READ, 3);
+	setup_free();
+	munmap(map, BLOB);
+	close(fd);
+}
+
+igt_main
+{
+	igt_describe("The host refuses a HOST3D_GUEST blob (twin: within)");
+	igt_subtest("guest-refused") test_refused();
+	igt_describe("regression: the errno of arguments that make no sense");
+	igt_subtest("guest-bad-arguments") test_bad_arguments();
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		igt_describe("regression: a blob keeps what is written to it");
+		igt_subtest_f("guest-data-%s", kinds[i].name)
+			test_data(&kinds[i]);
+		igt_describe("regression: a blob's dma-buf shows the blob");
+		igt_subtest_f("guest-dmabuf-%s", kinds[i].name)
+			test_dmabuf(&kinds[i]);
+		igt_describe("regression: a driver imports a blob");
+		igt_subtest_f("guest-import-%s", kinds[i].name)
+			test_import(&kinds[i]);
+	}
+	igt_describe("new call: what TTM swaps out, and what not");
+	igt_subtest("guest-swap") test_swap();
+	igt_describe("regression: processes are killed that make blobs");
+	igt_subtest("guest-kill") test_kill();
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		igt_describe(
+			"regression: a guest is the first to touch a blob");
+		igt_subtest_f("guest-kvm-cold-%s", kinds[i].name)
+			test_kvm_cold(&kinds[i]);
+		igt_describe(
+			"regression: a guest sees a blob that the CPU wrote");
+		igt_subtest_f("guest-kvm-warm-%s", kinds[i].name)
+			test_kvm_warm(&kinds[i]);
+		igt_describe(
+			"regression: a guest uses a blob through its dma-buf");
+		igt_subtest_f("guest-kvm-dmabuf-%s", kinds[i].name)
+			test_kvm_dmabuf(&kinds[i]);
+	}
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dmabuf_use: use a dma-buf as a driver that imports it does; see dmabuf_use.h.
+ */
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/iosys-map.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+#include <linux/uaccess.h>
+#include <linux/version.h>
+
+#include "dmabuf_use.h"
+
+/* Before 6.2 there was no lock to be taken. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define dma_buf_map_attachment_unlocked dma_buf_map_attachment
+#define dma_buf_unmap_attachment_unlocked dma_buf_unmap_attachment
+#define dma_buf_vmap_unlocked dma_buf_vmap
+#define dma_buf_vunmap_unlocked dma_buf_vunmap
+#endif
+
+static struct miscdevice dmabuf_use_dev;
+
+static void dmabuf_use_note(struct sg_table *sgt, struct dmabuf_use_look *look)
+{
+	struct scatterlist *sg;
+	int i;
+
+	look->pfn = page_to_pfn(sg_page(sgt->sgl));
+	look->entries = sgt->orig_nents;
+	look->bytes = 0;
+	for_each_sgtable_sg(sgt, sg, i)
+		look->bytes += sg->length;
+}
+
+static int dmabuf_use_attached(struct dma_buf_attachment *attach,
+			       struct dmabuf_use_look *look)
+{
+	struct sg_table *sgt;
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	dmabuf_use_note(sgt, look);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+	return 0;
+}
+
+static int dmabuf_use_look(struct dma_buf *buf, struct dmabuf_use_look *look)
+{
+	struct dma_buf_attachment *attach;
+	int ret;
+
+	attach = dma_buf_attach(buf, dmabuf_use_dev.this_device);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	ret = dmabuf_use_attached(attach, look);
+	dma_buf_detach(buf, attach);
+	return ret;
+}
+
+static int dmabuf_use_flip(struct dma_buf *buf)
+{
+	struct iosys_map map;
+	size_t i;
+	int ret;
+
+	ret = dma_buf_vmap_unlocked(buf, &map);
+	if (ret)
+		return ret;
+	if (map.is_iomem)
+		ret = -EINVAL;
+	else
+		for (i = 0; i < buf->size / sizeof(u32); i++)
+			((u32 *)map.vaddr)[i] ^= ~0u;
+	dma_buf_vunmap_unlocked(buf, &map);
+	return ret;
+}
+
+static long dmabuf_use_ioctl_look(void __user *arg)
+{
+	struct dmabuf_use_look look;
+	struct dma_buf *buf;
+	int ret;
+
+	if (copy_from_user(&look, arg, sizeof(look)))
+		return -EFAULT;
+	buf = dma_buf_get(look.fd);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	ret = dmabuf_use_look(buf, &look);
+	dma_buf_put(buf);
+	if (!ret && copy_to_user(arg, &look, sizeof(look)))
+		ret = -EFAULT;
+	return ret;
+}
+
+static long dmabuf_use_ioctl_flip(int fd)
+{
+	struct dma_buf *buf = dma_buf_get(fd);
+	int ret;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	ret = dmabuf_use_flip(buf);
+	dma_buf_put(buf);
+	return ret;
+}
+
+static long dmabuf_use_ioctl(struct file *file, unsigned int cmd,
+			     unsigned long arg)
+{
+	switch (cmd) {
+	case DMABUF_USE_LOOK:
+		return dmabuf_use_ioctl_look((void __user *)arg);
+	case DMABUF_USE_FLIP:
+		return dmabuf_use_ioctl_flip(arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations dmabuf_use_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = dmabuf_use_ioctl,
+};
+
+static struct miscdevice dmabuf_use_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dmabuf_use",
+	.fops = &dmabuf_use_fops,
+};
+
+static int __init dmabuf_use_init(void)
+{
+	int ret = misc_register(&dmabuf_use_dev);
+
+	if (ret)
+		return ret;
+	ret = dma_coerce_mask_and_coherent(dmabuf_use_dev.this_device,
+					   DMA_BIT_MASK(64));
+	if (ret)
+		misc_deregister(&dmabuf_use_dev);
+	return ret;
+}
+module_init(dmabuf_use_init);
+
+static void __exit dmabuf_use_exit(void)
+{
+	misc_deregister(&dmabuf_use_dev);
+}
+module_exit(dmabuf_use_exit);
+
+MODULE_DESCRIPTION("Imports dma-bufs, for tests");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR MIT) */
+/*
+ * /dev/dmabuf_use: use a dma-buf as a driver that imports it does, for tests.
+ */
+#ifndef DMABUF_USE_H
+#define DMABUF_USE_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * struct dmabuf_use_look - what an importer is given
+ * @pfn: returned frame number of the first page
+ * @bytes: returned sum of the scatterlist
+ * @entries: returned number of its entries
+ * @fd: the dma-buf
+ */
+struct dmabuf_use_look {
+	__u64 pfn;
+	__u64 bytes;
+	__u32 entries;
+	__s32 fd;
+};
+
+/* Attach, map, unmap and detach. */
+#define DMABUF_USE_LOOK _IOWR('D', 0x70, struct dmabuf_use_look)
+/* Invert every 32-bit word through a vmap; the argument is the dma-buf. */
+#define DMABUF_USE_FLIP _IO('D', 0x71)
+
+#endif
