@@ -6,18 +6,24 @@
 #ifndef TTM_PFNMAP_MESA_CHECK_H
 #define TTM_PFNMAP_MESA_CHECK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BUFFER_SIZE  (4u << 20)
 #define BUFFER_WORDS (BUFFER_SIZE / 4)
 #define MAX_BUFFERS  1024
+#define THREADS	     4
 
-/* What the GPU writes into every word of a buffer, and then the CPU. */
+/*
+ * What the GPU writes into every word of a buffer, and then the CPU. No two programs
+ * that run at the same time write the same.
+ */
 static inline uint32_t gpu_word(unsigned int buffer)
 {
-	return 0x9e3779b1u * (buffer + 1);
+	return 0x9e3779b1u * (buffer + 1) ^ (uint32_t)getpid();
 }
 
 static inline uint32_t cpu_word(unsigned int buffer)
@@ -37,6 +43,51 @@ static inline unsigned long wrong_words(const uint32_t *map, uint32_t word)
 
 	for (unsigned int i = 0; i < BUFFER_WORDS; i++)
 		wrong += map[i] != word;
+	return wrong;
+}
+
+/* A program's mapping of a buffer. */
+static uint32_t *map_of(unsigned int buffer);
+
+/* Buffers @first, @first + THREADS, ...: is @word(i) all that buffer @from + i holds? */
+struct check_thread {
+	pthread_t thread;
+	unsigned int first, from, count;
+	uint32_t (*word)(unsigned int buffer);
+	unsigned long wrong;
+};
+
+static inline void *check_some(void *arg)
+{
+	struct check_thread *check = arg;
+
+	for (unsigned int i = check->first; i < check->count; i += THREADS)
+		check->wrong += wrong_words(map_of(check->from + i),
+					    check->word(i));
+	return NULL;
+}
+
+/* By threads, which compete for the window. */
+static inline unsigned long wrong_buffers(unsigned int from, unsigned int count,
+					  uint32_t (*word)(unsigned int buffer))
+{
+	struct check_thread checks[THREADS];
+	unsigned long wrong = 0;
+
+	for (unsigned int i = 0; i < THREADS; i++) {
+		checks[i] = (struct check_thread){
+			.first = i, .from = from, .count = count, .word = word
+		};
+		if (pthread_create(&checks[i].thread, NULL, check_some,
+				   &checks[i])) {
+			fprintf(stderr, "no thread\n");
+			exit(1);
+		}
+	}
+	for (unsigned int i = 0; i < THREADS; i++) {
+		pthread_join(checks[i].thread, NULL);
+		wrong += checks[i].wrong;
+	}
 	return wrong;
 }
 

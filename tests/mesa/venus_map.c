@@ -158,25 +158,25 @@ static void finish(void)
 	must(vkQueueWaitIdle(queue), "wait");
 }
 
+static uint32_t *map_of(unsigned int buffer)
+{
+	return buffers[buffer].map;
+}
+
 static unsigned long gpu_to_cpu(unsigned int count)
 {
-	unsigned long wrong = 0;
-
 	begin();
 	for (unsigned int i = 0; i < count; i++)
 		vkCmdFillBuffer(commands, buffers[i].buffer, 0, VK_WHOLE_SIZE,
 				gpu_word(i));
 	finish();
-	for (unsigned int i = 0; i < count; i++)
-		wrong += wrong_words(buffers[i].map, gpu_word(i));
-	return wrong;
+	return wrong_buffers(0, count, gpu_word);
 }
 
 /* The second half of the buffers are copies of the first, made by the GPU. */
 static unsigned long cpu_to_gpu(unsigned int count)
 {
 	VkBufferCopy all = { .size = BUFFER_SIZE };
-	unsigned long wrong = 0;
 
 	for (unsigned int i = 0; i < count / 2; i++)
 		fill_words(buffers[i].map, cpu_word(i));
@@ -185,9 +185,7 @@ static unsigned long cpu_to_gpu(unsigned int count)
 		vkCmdCopyBuffer(commands, buffers[i].buffer,
 				buffers[count / 2 + i].buffer, 1, &all);
 	finish();
-	for (unsigned int i = 0; i < count / 2; i++)
-		wrong += wrong_words(buffers[count / 2 + i].map, cpu_word(i));
-	return wrong;
+	return wrong_buffers(count / 2, count / 2, cpu_word);
 }
 
 int main(int argc, char **argv)

@@ -86,10 +86,13 @@ static void copy(GLuint from, GLuint to)
 			    BUFFER_SIZE);
 }
 
+static uint32_t *map_of(unsigned int buffer)
+{
+	return maps[buffer];
+}
+
 static unsigned long gpu_to_cpu(unsigned int count)
 {
-	unsigned long wrong = 0;
-
 	for (unsigned int i = 0; i < count; i++) {
 		fill_words(words, gpu_word(i));
 		glBindBuffer(GL_COPY_READ_BUFFER, source);
@@ -97,24 +100,18 @@ static unsigned long gpu_to_cpu(unsigned int count)
 		copy(source, buffers[i]);
 	}
 	glFinish();
-	for (unsigned int i = 0; i < count; i++)
-		wrong += wrong_words(maps[i], gpu_word(i));
-	return wrong;
+	return wrong_buffers(0, count, gpu_word);
 }
 
 /* The second half of the buffers are copies of the first, made by the GPU. */
 static unsigned long cpu_to_gpu(unsigned int count)
 {
-	unsigned long wrong = 0;
-
 	for (unsigned int i = 0; i < count / 2; i++)
 		fill_words(maps[i], cpu_word(i));
 	for (unsigned int i = 0; i < count / 2; i++)
 		copy(buffers[i], buffers[count / 2 + i]);
 	glFinish();
-	for (unsigned int i = 0; i < count / 2; i++)
-		wrong += wrong_words(maps[count / 2 + i], cpu_word(i));
-	return wrong;
+	return wrong_buffers(count / 2, count / 2, cpu_word);
 }
 
 int main(int argc, char **argv)

@@ -96,14 +96,6 @@ one_program() {
 	echo "TTM-PFNMAP-PROGRAM-END $1"
 }
 
-# Takes the console off the GPU: it would hold the module, and draw on a device that
-# is being switched off.
-gpu_console_off() {
-	for console in /sys/class/vtconsole/*; do
-		! grep -q 'frame buffer' "$console/name" || echo 0 >"$console/bind"
-	done
-}
-
 # gpu_disk: the disk of run-gpu-vm.sh. The initramfs has no /usr of its own.
 gpu_disk() {
 	for module in virtio_pci virtio_blk crc32c_generic ext4; do

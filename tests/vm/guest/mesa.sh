@@ -2,44 +2,94 @@
 # shellcheck shell=sh
 #
 # mesa.sh ttm_blobs=0|1: Debian's Mesa, virgl and venus, with buffers of ten times the
-# window mapped at once. Without TTM both run out, and that is asserted too.
+# window mapped at once; then processes that compete for the window. Without TTM all of
+# them run out, and that is asserted too.
 
 mode=$1
 gpu_disk || exit 1
+# Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
+load drm_kms_helper fbdev_emulation=0 || exit 1
 load virtio-gpu "$mode" || exit 1
 
 echo "TTM-PFNMAP-POLICY $([ "$mode" = ttm_blobs=1 ] && echo ttm_blobs || echo stock)"
 export VK_DRIVER_FILES=/usr/share/vulkan/icd.d/virtio_icd.json
 window=$(awk '/host visible region/ { print $NF }' /sys/kernel/debug/dri/0/virtio-gpu-features)
 in_window=$((${window#+} >> 22))
-buffers=$((10 * in_window))
 
-# try NAME DEVICE ERROR: run /files/NAME_map on a device of this name; ERROR is what
-# a window that is full gives.
-try() {
-	name=$1
-	"/files/${name}_map" "$buffers" >/tmp/mesa.log 2>&1 || {
-		echo "FAIL overcommit-$name the program ended with $?: $(tail -n 1 /tmp/mesa.log)"
-		return
-	}
-	cat /tmp/mesa.log
-	said=$(tail -n 1 /tmp/mesa.log)
-	if ! grep -q "^device: .*$2" /tmp/mesa.log; then
-		echo "FAIL overcommit-$name not on $2: $(head -n 1 /tmp/mesa.log)"
-	elif [ "$(field wrong-from-gpu /tmp/mesa.log)" != 0 ] || [ "$(field wrong-from-cpu /tmp/mesa.log)" != 0 ]; then
-		echo "FAIL overcommit-$name wrong data: $said"
-	elif [ "$mode" = ttm_blobs=1 ] && [ "$(field mapped /tmp/mesa.log)" = $buffers ]; then
-		echo "PASS overcommit-$name $said"
-	elif [ "$mode" != ttm_blobs=1 ] && [ "$(field error /tmp/mesa.log)" = "$3" ] &&
-		[ "$(field mapped /tmp/mesa.log)" -gt 0 ] && [ "$(field mapped /tmp/mesa.log)" -le $in_window ]; then
-		echo "PASS overcommit-$name the window is full: $said"
+# judge TEST LOG DEVICE BUFFERS ERROR: what a program said that wanted so many; ERROR is
+# what a window that is full gives.
+judge() {
+	said=$(tail -n 1 "$2")
+	mapped=$(field mapped "$2")
+	if ! grep -q "^device: .*$3" "$2"; then
+		echo "FAIL $1 not on $3: $(head -n 1 "$2")"
+	elif [ "$(field wrong-from-gpu "$2") $(field wrong-from-cpu "$2")" != "0 0" ]; then
+		echo "FAIL $1 wrong data: $said"
+	elif [ "$mode" = ttm_blobs=1 ] && [ "$mapped" = "$4" ]; then
+		echo "PASS $1 $said"
+	elif [ "$mode" != ttm_blobs=1 ] && [ "$(field error "$2")" = "$5" ] &&
+		[ "$mapped" -gt 0 ] && [ "$mapped" -le $in_window ]; then
+		echo "PASS $1 the window is full: $said"
 	else
-		echo "FAIL overcommit-$name $said"
+		echo "FAIL $1 $said"
+	fi
+}
+
+run_map() { "/files/${1}_map" "$2" || echo "wrong-from-gpu=-1: the program ended with $?"; }
+
+# try NAME DEVICE ERROR: run /files/NAME_map on a device of this name.
+try() {
+	log=/tmp/$1.log
+	run_map "$1" $((10 * in_window)) >"$log" 2>&1
+	cat "$log"
+	judge "overcommit-$1" "$log" "$2" $((10 * in_window)) "$3"
+}
+
+# Two processes of each, with threads, each of which wants all of the window.
+compete() {
+	total=0
+	for program in venus.1 venus.2 virgl.1 virgl.2; do
+		run_map "${program%.*}" $in_window >"/tmp/$program" 2>&1 &
+	done
+	wait
+	for program in venus.1 venus.2 virgl.1 virgl.2; do
+		mapped=$(field mapped "/tmp/$program")
+		total=$((total + mapped))
+		[ "$mode" != ttm_blobs=1 ] ||
+			judge "overcommit-compete-$program" "/tmp/$program" "$1" $in_window 0
+		shift
+	done
+	wanted=$((4 * in_window))
+	if [ "$mode" != ttm_blobs=1 ] && [ $total -gt 0 ] && [ $total -lt $wanted ]; then
+		echo "PASS overcommit-compete the window is full: $total of $wanted buffers"
+	elif [ "$mode" != ttm_blobs=1 ]; then
+		echo "FAIL overcommit-compete $total of $wanted buffers in a window for $in_window"
+	fi
+}
+
+# What Mesa tells of its devices.
+describe() {
+	eglinfo.x86_64-linux-gnu -B -p surfaceless && vulkaninfo --summary
+}
+
+# The same text in both modes. The tools are the disk's.
+compare() {
+	PATH=$PATH:/usr/bin
+	describe >"/tmp/$mode" 2>&1 || echo "FAIL same-devices $(tail -n 1 "/tmp/$mode")"
+	other=ttm_blobs=$((1 - ${mode#*=}))
+	rmmod virtio_gpu && load virtio-gpu "$other" || return
+	describe >"/tmp/$other" 2>&1
+	if grep -q 'Virtio-GPU Venus' "/tmp/$mode" && grep -q 'virgl (' "/tmp/$mode" &&
+		diff "/tmp/$mode" "/tmp/$other"; then
+		echo "PASS same-devices $(wc -l <"/tmp/$mode") lines of eglinfo and vulkaninfo"
+	else
+		echo "FAIL same-devices eglinfo and vulkaninfo differ with $other, or know no device"
 	fi
 }
 
 # VK_ERROR_OUT_OF_DEVICE_MEMORY and GL_OUT_OF_MEMORY.
 try venus Venus -2
 try virgl virgl $((0x505))
+compete Venus Venus virgl virgl
 cat /sys/kernel/debug/dri/0/virtio-gpu-window
-gpu_console_off
+compare
