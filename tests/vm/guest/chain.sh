@@ -34,7 +34,7 @@ evictions() { awk '$1 == "evictions" { print $2 }' /sys/kernel/debug/dri/0/virti
 l2_start() {
 	l2=/tmp/$1
 	touch "$l2.out" "$l2.console"
-	env XDG_RUNTIME_DIR=/tmp ${2:+LD_PRELOAD=$2} timeout -s KILL $l2_seconds \
+	env XDG_RUNTIME_DIR=/tmp ${2:+LD_PRELOAD=$2} timeout -s KILL "$l2_seconds" \
 		/usr/bin/qemu-system-x86_64 -nodefaults -no-user-config -no-reboot \
 		-machine q35 -accel kvm -cpu host -smp 2 -m 512 -trace kvm_set_user_memory \
 		-kernel /dev/vdb -initrd /tmp/l2.cpio -append \
