@@ -241,10 +241,16 @@ static int virtio_gpu_guest_send(struct virtio_gpu_device *vgdev,
 
 	guest->base.created = true;
 	ret = virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
-	if (ret)
-		guest->base.created = false;
-	else
+	if (!ret) {
 		virtio_gpu_notify(vgdev);
+		return 0;
+	}
+	guest->base.created = false;
+	/* Without a device it has been freed, without memory it has not. */
+	if (ret == -ENOMEM) {
+		virtio_gpu_array_put_free(objs);
+		free_vbuf(vgdev, vbuf);
+	}
 	return ret;
 }
 
@@ -341,7 +347,7 @@ static void virtio_gpu_guest_object_free(struct drm_gem_object *obj)
 		virtio_gpu_cmd_unref_resource(vgdev, &guest->base);
 		virtio_gpu_notify(vgdev);
 		drm_dev_exit(idx);
-	} else if (!guest->base.created || !virtio_gpu_guest_left(guest)) {
+	} else {
 		virtio_gpu_cleanup_object(&guest->base);
 	}
 }
@@ -440,7 +446,8 @@ static void virtio_gpu_guest_destroy(struct ttm_buffer_object *tbo)
  * virtio_gpu_guest_cleanup - the host does not use a blob's pages
  * @bo: the blob
  *
- * Who maps it may keep it.
+ * Who maps it may keep it. Of a device that was unplugged the host may still use
+ * them, until virtio_gpu_guest_gone().
  *
  * Context: May sleep.
  */
@@ -449,6 +456,9 @@ void virtio_gpu_guest_cleanup(struct virtio_gpu_object *bo)
 	struct virtio_gpu_object_guest *guest = to_guest(bo);
 	struct ttm_buffer_object *tbo = &bo->tbo;
 
+	if (bo->created && drm_dev_is_unplugged(tbo->base.dev) &&
+	    virtio_gpu_guest_left(guest))
+		return;
 	if (guest->dma) {
 		dma_unmap_sgtable(tbo->base.dev->dev, guest->dma,
 				  DMA_BIDIRECTIONAL, 0);
@@ -466,8 +476,8 @@ static int virtio_gpu_guest_init_bo(struct virtio_gpu_device *vgdev,
 				    struct virtio_gpu_object_guest *guest,
 				    u64 size)
 {
+	/* Not interruptible: the ioctl has sent a command that must not be repeated. */
 	struct ttm_operation_ctx ctx = {
-		.interruptible = true,
 		.gfp_retry_mayfail = true,
 	};
 	struct ttm_buffer_object *tbo = &guest->base.tbo;
@@ -588,7 +598,7 @@ void virtio_gpu_guest_gone(struct virtio_gpu_device *vgdev)
 	list_splice_init(&guests->left, &left);
 	spin_unlock(&guests->lock);
 	list_for_each_entry_safe(guest, next, &left, link)
-		virtio_gpu_cleanup_object(&guest->base);
+		virtio_gpu_guest_cleanup(&guest->base);
 	wake_up_all(&vgdev->resp_wq);
 }
 

@@ -546,6 +546,8 @@ static void virtio_gpu_window_fini(struct drm_device *ddev, void *data)
 {
 	struct virtio_gpu_window *window = data;
 
+	/* Blobs whose last user has just gone have ranges. */
+	virtio_gpu_drain_delayed(&window->bdev);
 	virtio_gpu_window_teardown(window);
 	ttm_device_fini(&window->bdev);
 }

@@ -34,6 +34,16 @@ static inline void virtio_gpu_placement_set(struct ttm_placement *placement,
 #endif
 }
 
+/* What TTM has put off until a BO is idle; nothing new comes. */
+static inline void virtio_gpu_drain_delayed(struct ttm_device *bdev)
+{
+#ifdef TTM_PL_FLAG_DESIRED
+	drain_workqueue(bdev->wq);
+#else
+	ttm_bo_lock_delayed_workqueue(bdev);
+#endif
+}
+
 /* Must the host be told of the guest's memory by DMA addresses? */
 #ifdef TTM_PL_FLAG_DESIRED
 #define virtio_gpu_maps_dma(vgdev) virtio_gpu_use_dma_api((vgdev)->vdev)

@@ -257,6 +257,13 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	struct virtio_gpu_resource_unmap_blob *cmd;
 	struct virtio_gpu_vbuffer *vbuf;
 
+	/* First: who needs room shall see that there is something to wait for. */
+	spin_lock(&window->lock);
+	range->sent = jiffies;
+	if (list_empty(&range->link))
+		list_add_tail(&range->link, &window->leaving);
+	spin_unlock(&window->lock);
+
 	cmd = virtio_gpu_alloc_cmd_resp(
 		window->vgdev, virtio_gpu_range_unmap_cb, &vbuf, sizeof(*cmd),
 		sizeof(struct virtio_gpu_ctrl_hdr), NULL);
@@ -266,9 +273,6 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 
 	atomic_long_inc(&window->unmaps);
 	trace_virtio_gpu_range_unmap(range);
-	spin_lock(&window->lock);
-	list_add_tail(&range->link, &window->leaving);
-	spin_unlock(&window->lock);
 	virtio_gpu_range_send(range, vbuf);
 }
 
@@ -285,7 +289,8 @@ virtio_gpu_window_next_closed(struct virtio_gpu_window *window)
 		range = list_first_entry_or_null(&window->closed,
 						 struct virtio_gpu_range, link);
 	if (range) {
-		list_del_init(&range->link);
+		range->sent = jiffies;
+		list_move_tail(&range->link, &window->leaving);
 		window->closing++;
 	}
 	spin_unlock(&window->lock);
@@ -300,8 +305,11 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 	struct virtio_gpu_range *range;
 	int idx;
 
-	if (!drm_dev_enter(vgdev->ddev, &idx))
+	if (!drm_dev_enter(vgdev->ddev, &idx)) {
+		/* Nobody will be told any more: who waits for it must not. */
+		wake_up_all(&window->wait);
 		return;
+	}
 	while ((range = virtio_gpu_window_next_closed(window))) {
 		virtio_gpu_range_unmap(range);
 		/* Its answer frees the object. */
@@ -509,9 +517,14 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 
 	while ((ret = virtio_gpu_window_try(window, node, size, &returned,
 					    &sent)) == -EAGAIN) {
+		if (drm_dev_is_unplugged(window->vgdev->ddev))
+			return -ENODEV;
 		atomic_long_inc(&window->waits);
 		ret = virtio_gpu_window_wait(
-			window, READ_ONCE(window->returned) != returned, sent);
+			window,
+			READ_ONCE(window->returned) != returned ||
+				drm_dev_is_unplugged(window->vgdev->ddev),
+			sent);
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -629,6 +642,7 @@ virtio_gpu_manager_setup(struct virtio_gpu_window *window,
 void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 {
 	spin_lock_init(&window->lock);
+	window->heard = jiffies;
 	INIT_LIST_HEAD(&window->closed);
 	INIT_WORK(&window->close, virtio_gpu_window_close_work);
 	INIT_LIST_HEAD(&window->leaving);
