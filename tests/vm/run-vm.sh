@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # run-vm.sh KERNEL NAME SCRIPT: boot build/KERNEL/vm/NAME.cpio in QEMU (emulated,
-# so KVM inside is real everywhere) and run tests/vm/guest/SCRIPT in it. Results:
-# build/KERNEL/vm/NAME.out (the script) and NAME.console (the kernel's log).
+# so KVM inside is real everywhere; for Bochs see run-bochs.sh) and run
+# tests/vm/guest/SCRIPT in it. Results: build/KERNEL/vm/NAME.out (the script) and
+# NAME.console (the kernel's log).
 # Fails if the VM hangs, dies, or if its kernel log holds a splat.
 # Environment: VM_ARGS, words for SCRIPT; VM_APPEND, more for the kernel's command
-# line; VM_SECONDS, the time limit; VM_MEMORY in MiB; VM_CPU replaces the CPU and
+# line; VM_LOGLEVEL, how much of its log it prints; VM_SECONDS, the time limit;
+# VM_MEMORY in MiB; VM_CPU replaces the CPU and
 # accelerator options; VM_QEMU adds options; VM_OUT, another name for the results;
 # VM_ANNOUNCED, a file of texts the kernel log may hold.
 
@@ -19,8 +21,20 @@ seconds=$((${VM_SECONDS:-300} * TIMEOUT))
 read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max -smp 2}"
 read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.
-append="console=ttyS0,115200 ignore_loglevel panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
+append="console=ttyS0,115200 ${VM_LOGLEVEL:-ignore_loglevel} panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
 append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
+
+# What runs in the root tree, by VM_MACHINE.
+image=/boot/vmlinuz-$(kernel_release "$kernel") initrd=/build/$kernel/vm/$name.cpio
+prints=/build/$kernel/vm/$out
+# shellcheck disable=SC2034
+qemu=(qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
+	"${cpu[@]}" -m "${VM_MEMORY:-2048}" -kernel "$image" -initrd "$initrd" -append "$append"
+	-serial "file:$prints.console" -serial "file:$prints.out" "${more[@]}")
+# shellcheck disable=SC2034
+bochs=(/src/tests/vm/bochs.sh "$image" "$initrd" "$append" "$prints")
+: "${VM_MACHINE:=qemu}"
+declare -n machine=$VM_MACHINE
 
 [ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"
 need_space "$BUILD" 50 "what a VM prints"
@@ -28,13 +42,8 @@ rm -f "$vm/$out".{out,console,verdict}
 rc=0
 start=$SECONDS
 [ "$V" != 1 ] || say "  ....   boot $kernel $name: $script ${VM_ARGS:-}"
-IN_KERNEL=$kernel "$VM_DIR/in-root.sh" timeout -k 5 "$seconds" \
-	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none \
-	"${cpu[@]}" -m "${VM_MEMORY:-2048}" \
-	-kernel "/boot/vmlinuz-$(kernel_release "$kernel")" -initrd "/build/$kernel/vm/$name.cpio" \
-	-append "$append" \
-	-serial "file:/build/$kernel/vm/$out.console" -serial "file:/build/$kernel/vm/$out.out" \
-	"${more[@]}" </dev/null >"$vm/$out.qemu" 2>&1 || rc=$?
+IN_KERNEL=$kernel "$VM_DIR/in-root.sh" timeout -k 5 "$seconds" "${machine[@]}" \
+	</dev/null >"$vm/$out.$VM_MACHINE" 2>&1 || rc=$?
 touch "$vm/$out.out" "$vm/$out.console"
 sed -i 's/\r$//' "$vm/$out.out" "$vm/$out.console"
 [ "$V" != 1 ] || cat "$vm/$out.out"
@@ -53,8 +62,8 @@ if [ $rc -eq 124 ] || [ $rc -eq 137 ]; then
 	die "the VM $kernel $out hung: stopped after $seconds s" \
 		"kernel log: $vm/$out.console" "slow machine? try TIMEOUT=3"
 elif [ $rc -ne 0 ]; then
-	cat "$vm/$out.qemu" >&2
-	die "QEMU failed for $kernel $out (exit $rc)"
+	cat "$vm/$out.$VM_MACHINE" >&2
+	die "$VM_MACHINE failed for $kernel $out (exit $rc)"
 fi
 end=$(sed -n 's/^TTM-PFNMAP-END rc=//p' "$vm/$out.out")
 if [ -z "$end" ]; then

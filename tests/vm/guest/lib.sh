@@ -11,6 +11,16 @@ load() {
 	}
 }
 
+# load_kvm: the one of this CPU. Bochs wants more of the posted interrupts of
+# "apicv" than KVM does, which is the architecture's.
+load_kvm() {
+	if grep -qw vmx /proc/cpuinfo; then
+		load kvm-intel enable_apicv=0
+	else
+		load kvm-amd
+	fi
+}
+
 # The policy of this boot, part of every result's name.
 policy() {
 	word=$(awk 'NF { print $NF; exit }' /sys/module/ttm/parameters/pfnmap_active 2>/dev/null)
@@ -28,7 +38,8 @@ hazard_modules() {
 	wanted=$1
 	load drm || exit 1
 	load ttm pfnmap_policy="$wanted" || exit 1
-	for module in drm_ttm_helper kvm kvm-amd slow_release kvm_hold; do
+	load drm_ttm_helper && load_kvm || exit 1
+	for module in slow_release kvm_hold; do
 		load $module || exit 1
 	done
 	load vttm twin=1 || exit 1
@@ -80,13 +91,14 @@ unreported() {
 	done </tmp/igt.list
 }
 
-# one_program NAME: of /igt, under this boot's policy.
+# one_program NAME [SUBTESTS]: of /igt, under this boot's policy; all of its subtests
+# or those that a regular expression describes.
 one_program() {
 	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
 	: >/tmp/igt.log
-	"/igt/$1" --list-subtests >/tmp/igt.list
+	"/igt/$1" --list-subtests | grep -xE "${2:-.*}" >/tmp/igt.list
 	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
-	run "/igt/$1"
+	run "/igt/$1" ${2:+--run-subtest "$(tr '\n' , </tmp/igt.list)"}
 	# A crash ends the program: the rest gets a process each.
 	unreported >/tmp/igt.rest
 	while read -r subtest; do
@@ -94,6 +106,36 @@ one_program() {
 		run "/igt/$1" --run-subtest "$subtest" </dev/null
 	done </tmp/igt.rest
 	echo "TTM-PFNMAP-PROGRAM-END $1"
+}
+
+# vttm_modules WANTED [PARAMETER...]: vttm with a twin that never opted in, on a
+# ttm.ko with these parameters, and KVM; WANTED is the policy that comes of it.
+vttm_modules() {
+	wanted=$1
+	shift
+	load drm || exit 1
+	# After each program all pages are compared with the mode's books.
+	/files/verify_pages baseline /tmp/reserved ||
+		echo "FAIL verify-pages the image was made without FILES=tools/verify_pages"
+	load ttm "$@" && load drm_ttm_helper && load_kvm && load vttm twin=1 || exit 1
+	# Without it the tests would skip, or test the other policy, and look harmless.
+	if [ "$(policy)" != "$wanted" ]; then
+		echo "FAIL opted-in the policy is $(policy), not $wanted: $(dmesg | grep pfnmap | tail -n 1)"
+	else
+		echo "PASS opted-in"
+	fi
+}
+
+# checked_program NAME [SUBTESTS]: the same, and what it has left of marked pages.
+checked_program() {
+	one_program "$@"
+	/files/verify_pages check /tmp/reserved "verify-pages-$1" ||
+		echo "FAIL verify-pages-$1 exit $?"
+}
+
+unload_vttm() {
+	modprobe -r vttm && echo "PASS unload-vttm" || echo "FAIL unload-vttm vttm cannot be unloaded after the tests"
+	modprobe -r drm_ttm_helper ttm && echo "PASS unload-ttm" || echo "FAIL unload-ttm ttm cannot be unloaded after the tests"
 }
 
 # gpu_disk: the disk of run-gpu-vm.sh. The initramfs has no /usr of its own.

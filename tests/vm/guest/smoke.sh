@@ -11,6 +11,6 @@ say_result() {
 
 say_result load-ttm load ttm
 say_result load-drm_ttm_helper load drm_ttm_helper
-say_result load-kvm_amd load kvm-amd
+say_result load-kvm load_kvm
 say_result kvm-device test -c /dev/kvm
 say_result unload-ttm modprobe -r drm_ttm_helper

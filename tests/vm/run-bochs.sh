@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# run-bochs.sh KERNEL NAME SCRIPT: as run-vm.sh, in Bochs, whose CPU is Intel's: with
+# VMX and EPT, which QEMU does not emulate. It has one CPU and is slow. Some boots
+# hang, for no reason that is known, so one that does is tried again, once.
+
+. "$(dirname "$0")/lib.sh"
+
+vm=$BUILD/$1/vm/${VM_OUT:-$2}
+export IN_LAYER=bochs VM_MACHINE=bochs VM_MEMORY=${VM_MEMORY:-512} VM_LOGLEVEL=${VM_LOGLEVEL:-loglevel=5}
+export VM_APPEND="nokaslr mitigations=off ${VM_APPEND:-}"
+rc=0
+"$VM_DIR/run-vm.sh" "$@" || rc=$?
+if [ $rc -ne 0 ] && grep -q '^FAIL vm-ends the VM hung' "$vm.verdict" 2>/dev/null; then
+	cp "$vm.console" "$vm.console.hung"
+	say "  note   the machine ${vm##*/} hung, see $vm.console.hung; once more"
+	rc=0
+	"$VM_DIR/run-vm.sh" "$@" || rc=$?
+fi
+exit $rc
