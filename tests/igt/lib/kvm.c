@@ -274,7 +274,7 @@ static void create_vcpu(struct kvm_guest *guest)
 	set_sregs(guest);
 }
 
-struct kvm_guest *kvm_guest_create(enum kvm_guest_mode mode)
+static struct kvm_guest *create(enum kvm_guest_mode mode, bool irqchip)
 {
 	struct kvm_guest *guest;
 
@@ -288,6 +288,8 @@ struct kvm_guest *kvm_guest_create(enum kvm_guest_mode mode)
 	igt_assert_fd(guest->vm_fd);
 	/* Needed by Intel, out of the way of all slots. */
 	igt_assert_eq(ioctl(guest->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000ul), 0);
+	if (irqchip)
+		igt_assert_eq(ioctl(guest->vm_fd, KVM_CREATE_IRQCHIP, 0), 0);
 
 	guest->low = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -298,6 +300,16 @@ struct kvm_guest *kvm_guest_create(enum kvm_guest_mode mode)
 	kvm_guest_map(guest, 0, guest->low, LOW_SIZE);
 	create_vcpu(guest);
 	return guest;
+}
+
+struct kvm_guest *kvm_guest_create(enum kvm_guest_mode mode)
+{
+	return create(mode, false);
+}
+
+struct kvm_guest *kvm_guest_create_irqchip(enum kvm_guest_mode mode)
+{
+	return create(mode, true);
 }
 
 void kvm_guest_destroy(struct kvm_guest *guest)

@@ -77,6 +77,8 @@ struct kvm_guest_result {
 bool kvm_available(void);
 /* Skips if there is no KVM. */
 struct kvm_guest *kvm_guest_create(enum kvm_guest_mode mode);
+/* The same with KVM's own interrupt controllers; a halt never returns. */
+struct kvm_guest *kvm_guest_create_irqchip(enum kvm_guest_mode mode);
 void kvm_guest_destroy(struct kvm_guest *guest);
 
 /* Memory at @hva as a slot of its own: its number, or a negative errno. */
