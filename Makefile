@@ -41,6 +41,9 @@ check-long: ## the hazards, for hours; writes the tables in Documentation/
 check-debug: ## the suites on kernels with KASAN, lockdep and fault injection
 	@$(vm)/check.sh debug $(KERNELS)
 
+check-intel: ## the suites of KVM on an Intel CPU (EPT, nested VMX), in Bochs
+	@$(vm)/check.sh intel $(KERNELS)
+
 bench: $(KERNELS:%=modules-%) ## what the mode costs, in instructions, faults and exits
 	@$(call script,bench) $(KERNELS)
 
@@ -78,4 +81,4 @@ modules-%: kernels-%
 kernels-%: root
 	@$(vm)/kernels.sh $*
 
-.PHONY: help demo check check-long check-debug bench style format abi kunit modules root kernels shell clean distclean
+.PHONY: help demo check check-long check-debug check-intel bench style format abi kunit modules root kernels shell clean distclean

@@ -4,6 +4,7 @@
 # check.sh KERNEL...: build everything, run every suite, collect the results in
 # build/results. One stream of work per kernel, side by side.
 # check.sh debug KERNEL...: the suites that say more on a debug kernel, on those.
+# check.sh intel KERNEL...: those that say more on an Intel CPU, on one.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -42,10 +43,11 @@ vm_suite() {
 }
 
 # Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure}.sh.
-# Those that make allocations fail need a debug kernel, those of virtio-gpu a GPU.
+# Those that make allocations fail need a debug kernel, those of virtio-gpu a GPU,
+# those of EPT and VMX an Intel CPU.
 igt_programs() {
 	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
-		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults)|virtgpu_.*'
+		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults|ept|nested)|virtgpu_.*'
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards. (The rest
@@ -54,7 +56,7 @@ COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_uapi
 HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
 	vfio.naive vfio.counted'
 # The modules of their machines.
-MODULES='drm_ttm_helper kvm-amd brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
+MODULES='drm_ttm_helper kvm-amd kvm-intel brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
 # A machine with an IOMMU and a device that does DMA.
 VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 
@@ -159,6 +161,27 @@ gpu_stream() {
 	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 400
 }
 
+# The CPU is Intel's, in an emulator that is slower than QEMU.
+plan_intel() {
+	echo "intel $1 reserved"
+	echo "intel $1 counted"
+	echo "hazard $1 intel.naive"
+}
+
+intel_suites() {
+	local policy VM_RUN=run-bochs.sh
+	naive_suite "$1" intel.naive intel.sh '' 900
+	for policy in reserved counted; do
+		vm_suite intel "$1" "$policy" check intel.sh "$policy" 1800
+	done
+}
+
+intel_stream() {
+	our_image "$1"
+	naive_image "$1"
+	intel_suites "$1"
+}
+
 plan_kernel() {
 	local program
 	plan abi "$1" abi
@@ -186,6 +209,7 @@ plan_kernel() {
 		mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
+	plan intel "$1" short
 }
 
 stream() {
@@ -216,6 +240,7 @@ stream() {
 	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
 	gpu_stream "$1"
+	VM_RUN=run-bochs.sh vm_suite intel "$1" short check intel.sh reserved,short 600
 }
 
 # Of its own: it mostly waits, and does not depend on the kernel.
@@ -299,6 +324,7 @@ case "${1:-}" in
 	;;
 --plan-hazards)
 	plan_hazards "$2"
+	plan_intel "$2"
 	exit
 	;;
 --hazards)
@@ -306,6 +332,11 @@ case "${1:-}" in
 	our_image "$2"
 	naive_image "$2"
 	hazard_suites "$2"
+	intel_suites "$2"
+	exit
+	;;
+--intel)
+	intel_stream "$2"
 	exit
 	;;
 --failures)
@@ -327,9 +358,10 @@ case "${1:-}" in
 esac
 
 # The debug kernels, and with 6.1 PREEMPT_RT: less, with more to notice it.
-if [ "${1:-}" = debug ]; then
+only=
+if [ "${1:-}" = debug ] || [ "${1:-}" = intel ]; then
+	only=$1
 	shift
-	debug=1
 fi
 
 lock "$BUILD/check.lock"
@@ -337,16 +369,22 @@ rm -rf "$RESULTS"
 mkdir -p "$RAW" "$LOGS"
 plan rig all scan-log
 plan rig all twins
-[ -n "${debug:-}" ] || plan style all style
-[ -n "${debug:-}" ] || plan rig all failures
+[ -n "$only" ] || plan style all style
+[ -n "$only" ] || plan rig all failures
 for kernel; do
-	if [ -n "${debug:-}" ]; then
+	case "$only" in
+	debug)
 		plan_debug "$kernel"
 		[ "$kernel" != 6.1 ] || plan_rt
-		continue
-	fi
-	plan_kernel "$kernel"
-	[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
+		;;
+	intel)
+		plan_intel "$kernel" >>"$RESULTS/plan"
+		;;
+	*)
+		plan_kernel "$kernel"
+		[ "$kernel" != 6.12 ] || plan kunit 6.12 kunit
+		;;
+	esac
 done
 
 "$VM_DIR/root.sh" base
@@ -365,10 +403,10 @@ start() {
 }
 
 failed=0
-if [ -n "${debug:-}" ]; then
+if [ -n "$only" ]; then
 	for kernel; do
-		start debug "$kernel"
-		[ "$kernel" != 6.1 ] || start rt 6.1
+		start "$only" "$kernel"
+		[ "$only $kernel" != 'debug 6.1' ] || start rt 6.1
 	done
 else
 	for kernel; do
@@ -384,7 +422,7 @@ fi
 for pid in "${streams[@]}"; do
 	wait "$pid" || failed=1
 done
-[ -n "${debug:-}" ] || suite style all style "$VM_DIR/style.sh" "$@"
+[ -n "$only" ] || suite style all style "$VM_DIR/style.sh" "$@"
 
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?

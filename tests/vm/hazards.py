@@ -6,7 +6,8 @@
 
 RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or a
 program and a policy. A cell holds the verdict and the last line that the test
-printed about itself: its operations and what they did.
+printed about itself: its operations and what they did. RAW/intel.KERNEL.POLICY.txt
+is what a machine with an Intel CPU printed; what differs there is in the table, too.
 """
 import os
 import re
@@ -16,6 +17,8 @@ POLICIES = ("naive", "reserved", "counted")
 START = re.compile(r"^Starting subtest: (\S+)")
 END = re.compile(r"^Subtest (\S+): (\w+)")
 DOWN = re.compile(r"^PASS naive-brings-the-kernel-down (.*)")
+# Of the suite "intel".
+INTEL = re.compile(r"^(mode-ept-|i4-nested-)")
 # Of the player's rounds, and what IGT says of a failure.
 NOISE = re.compile(r"^(round \d|\(|Stack trace|  #|\d+ spurious|No log|child \d)")
 
@@ -47,9 +50,12 @@ def word(policy, verdict):
 def kernel_table(raw, kernel):
     columns = {policy: {} for policy in POLICIES}
     for name in sorted(os.listdir(raw)):
-        match = re.fullmatch(rf"hazard\.{re.escape(kernel)}\.(?:(\w+)\.)?(\w+)\.txt", name)
-        if match:
-            columns[match.group(2)].update(cells_of(os.path.join(raw, name)))
+        match = re.fullmatch(rf"(hazard|intel)\.{re.escape(kernel)}\.(?:\w+\.)?(\w+)\.txt", name)
+        if not match or match.group(2) not in POLICIES:
+            continue
+        for subtest, cell in cells_of(os.path.join(raw, name)).items():
+            if match.group(1) == "hazard" or INTEL.match(subtest):
+                columns[match.group(2)][subtest] = cell
     names = [name for name in sorted(set().union(*columns.values())) if name != "*"]
     print(f"Linux {kernel}\n{'=' * (6 + len(kernel))}\n")
     print(".. list-table::\n   :header-rows: 1\n   :widths: 25 25 25 25\n")
