@@ -360,11 +360,8 @@ void __ttm_pfnmap_device_init(struct ttm_device *bdev)
 	struct device *parent = bdev->pool.dev;
 	struct ttm_pfnmap_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
-	if (!dev) {
-		pr_warn("%s: no memory to know the device by: it cannot opt in\n",
-			parent ? dev_name(parent) : "unnamed");
+	if (!dev)
 		return;
-	}
 	kref_init(&dev->ref);
 	dev->bdev = bdev;
 	strscpy(dev->name, parent ? dev_name(parent) : "unnamed",
@@ -642,7 +639,7 @@ int ttm_pfnmap_enable(struct ttm_device *bdev)
 	} else if (dev) {
 		ret = ttm_pfnmap_enable_locked(dev);
 	} else {
-		pr_warn("not opted in: the device was not initialised\n");
+		pr_warn("not opted in: the device was not initialised, or there was no memory then\n");
 		ret = -ENODEV;
 	}
 	mutex_unlock(&ttm_pfnmap_devices_lock);

@@ -14,39 +14,37 @@
 
 /* Offsets are into the window, in bytes. */
 DECLARE_EVENT_CLASS(virtio_gpu_range,
-	TP_PROTO(const struct virtio_gpu_range *range),
-	TP_ARGS(range),
-	TP_STRUCT__entry(
-		__field(u32, handle)
-		__field(u64, start)
-		__field(u64, size)
-	),
-	TP_fast_assign(
-		__entry->handle = range->handle;
-		__entry->start = range->node.start;
-		__entry->size = range->node.size;
-	),
-	TP_printk("blob=%u start=%#llx size=%#llx", __entry->handle,
-		  __entry->start, __entry->size)
+		    TP_PROTO(const struct virtio_gpu_range *range),
+		    TP_ARGS(range),
+		    TP_STRUCT__entry(__field(u32, handle)
+				     __field(u64, start)
+				     __field(u64, size)
+				     ),
+		    TP_fast_assign(__entry->handle = range->handle;
+				   __entry->start = range->node.start;
+				   __entry->size = range->node.size;
+				   ),
+		    TP_printk("blob=%u start=%#llx size=%#llx",
+			      __entry->handle, __entry->start, __entry->size)
 );
 
 /* MAP_BLOB was sent, and the host's two answers. */
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_map,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_mapped,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_refused,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 /* The blob had to make room for another one. */
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_evict,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 /* UNMAP_BLOB was sent; the range is free again; or it never will be. */
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_unmap,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_returned,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 DEFINE_EVENT(virtio_gpu_range, virtio_gpu_range_lost,
-	TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
+	     TP_PROTO(const struct virtio_gpu_range *range), TP_ARGS(range));
 
 #endif
 
