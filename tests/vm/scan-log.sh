@@ -43,6 +43,8 @@ scan() {
 	/TTM-PFNMAP-ANNOUNCE end/ { inside = ""; next }
 	# What IGT writes names tests, not bugs.
 	/\[IGT\] / { next }
+	# DEBUG_OBJECTS_RCU_HEAD says at boot that it is there.
+	/\] rcu: \tRCU callback double-\/use-after-free debug is enabled\.$/ { next }
 	$0 ~ head { if (!excused($0)) { print FILENAME ":" FNR ": " $0; bad = 1 } next }
 	$0 ~ follow { if (inside == "" && !excused($0)) { print FILENAME ":" FNR ": " $0; bad = 1 } }
 	END {
@@ -92,8 +94,10 @@ list_del corruption. prev->next should be ffff888004d5a0c8, but was dead00000000
 Call Trace:
 RIP: 0010:ttm_tt_unpopulate+0x21/0x60 [ttm]
 CPU: 0 PID: 77 Comm: vttm Tainted: G           OE      6.1.0-56-amd64 #1  Debian 6.1.192-2
+RCU callback double-/use-after-free debug is enabled.
+rcu: RCU callback double-/use-after-free
 END
-	while read -r line; do
+	while IFS= read -r line; do
 		verdict passes "[    3.141592] $line"
 	done <<'END'
 ttm: loading out-of-tree module taints kernel.
@@ -101,6 +105,7 @@ ttm: module verification failed: signature and/or required key missing - taintin
 clocksource: Long readout interval, skipping watchdog check: cs_nsec: 1012345678 wd_nsec: 1012345111
 hrtimer: interrupt took 8461093 ns
 kvm_amd: Nested Paging enabled
+rcu: 	RCU callback double-/use-after-free debug is enabled.
 END
 	warn='WARNING: CPU: 1 PID: 9 at virt/kvm/kvm_main.c:179 kvm_is_zone_device_page+0x4d/0x60 [kvm]'
 	begin='[ 1.0] TTM-PFNMAP-ANNOUNCE begin kvm_is_zone_device_page'
