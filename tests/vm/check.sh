@@ -250,8 +250,8 @@ failures_stream() {
 
 # What the debug kernels (debug.config) are for: locking, use after free, page
 # state, and allocations that fail. They are slow, so KVM's tests are a selection.
-DEBUG_PROGRAMS='ttm_pfnmap_quarantine ttm_pfnmap_lifetime ttm_pfnmap_lifetime_nokvm
-	ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
+DEBUG_PROGRAMS='ttm_pfnmap_reuse ttm_pfnmap_quarantine ttm_pfnmap_lifetime
+	ttm_pfnmap_lifetime_nokvm ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
 DEBUG_COUNTED='ttm_pfnmap_kvm_move'
 
 plan_debug() {
@@ -270,7 +270,7 @@ plan_debug() {
 debug_stream() {
 	local kernel=$1-debug program
 	export FILES=tools/vmm_hold:tools/verify_pages VM_MEMORY=3072
-	export VM_APPEND="page_owner=on page_poison=1"
+	export VM_APPEND="page_owner=on page_poison=1 page_table_check=on"
 	"$VM_DIR/overlay.sh" "$kernel"
 	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd
 	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" reserved check debug-faults.sh reserved 1200
