@@ -68,7 +68,7 @@
 #define NTH_NEVER 1000000
 #define ROUNDS 5
 #define NAMES 3
-#define SECONDS 600
+#define SECONDS 3000
 
 /* Address spaces at a time: a set has room for four. */
 #define SPACES 7

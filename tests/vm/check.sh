@@ -273,7 +273,7 @@ debug_stream() {
 	export VM_APPEND="page_owner=on page_poison=1 page_table_check=on"
 	"$VM_DIR/overlay.sh" "$kernel"
 	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd
-	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" reserved check debug-faults.sh reserved 1200
+	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" reserved check debug-faults.sh reserved 3600
 	for program in $DEBUG_PROGRAMS; do
 		vm_suite debug "$kernel" "$program" check igt.sh "$program" 1800
 	done
