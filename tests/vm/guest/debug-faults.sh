@@ -25,7 +25,7 @@ lost() {
 # read gives one trace, or -ENOMEM where it does not fit.
 owned() {
 	dd if=/sys/kernel/debug/page_owner bs=4096 2>/dev/null |
-		awk -v RS= '/ttm_pool_alloc/ { split($5, order, ","); n += 2 ^ order[1] } END { print n + 0 }'
+		awk -v RS= '/ttm_pool_alloc/ { split($5, order, ","); for (p = 1; order[1]-- > 0;) p *= 2; n += p } END { print n + 0 }'
 }
 
 # expect NAME WANTED GOT
