@@ -5,7 +5,8 @@
 # these modules, all they depend on, libigt, the test programs and the guest
 # scripts. FLAVOUR ours takes our ttm.ko, stock the one of the image, unneeded and
 # naive those of "overlay.sh KERNEL FLAVOUR". FILES=a:b adds more, paths of the
-# repository's build/. Each part is made when it changed.
+# repository's build/; tools/kvm_keep is there with KVM. Each part is made when it
+# changed.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -54,6 +55,7 @@ pack "$modules" "$(kernel_dir "$kernel") $* $(hash_of "$VM_DIR/pack.sh" "${own[@
 	"${own[*]/#$BUILD//build}" "$*"
 
 mapfile -t files < <(tr : '\n' <<<"${FILES:-}" | sed '/^$/d')
+[[ " $* " != *" kvm-amd "* ]] || files+=(tools/kvm_keep)
 payload=$out/$name.payload.cpio
 pack "$payload" "$(hash_of "$VM_DIR/pack.sh" "$VM_DIR/guest" "$BUILD/igt" "${files[@]/#/$BUILD/}")" '' \
 	payload "/build/$kernel/vm/$name.payload.cpio" "${files[@]}"

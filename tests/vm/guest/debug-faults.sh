@@ -37,7 +37,7 @@ load drm || exit 1
 # After each program all pages are compared with the mode's books.
 /files/verify_pages baseline /tmp/reserved || exit 1
 load ttm pfnmap_policy="$wanted" || exit 1
-load drm_ttm_helper && load kvm-amd && load vttm twin=1 vram_mb=1 || exit 1
+load drm_ttm_helper && load_kvm && load vttm twin=1 vram_mb=1 || exit 1
 echo clear >$leaks
 
 announce FAULT_INJECTION

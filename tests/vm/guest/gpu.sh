@@ -15,9 +15,7 @@ policy() {
 	esac
 }
 
-for module in virtio_pci kvm-amd; do
-	load $module || exit 1
-done
+load virtio_pci && load_kvm || exit 1
 # Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
 load drm_kms_helper fbdev_emulation=0 || exit 1
 # The tests that are not about a late host are not to depend on how busy it is.

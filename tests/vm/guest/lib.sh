@@ -15,10 +15,25 @@ load() {
 # "apicv" than KVM does, which is the architecture's.
 load_kvm() {
 	if grep -qw vmx /proc/cpuinfo; then
-		load kvm-intel enable_apicv=0
+		load kvm-intel enable_apicv=0 || return
 	else
-		load kvm-amd
+		load kvm-amd || return
 	fi
+	keep_a_vm
+}
+
+# keep_a_vm: for as long as this machine runs; the reason is in kvm_keep.c.
+keep_a_vm() {
+	/files/kvm_keep >/tmp/kept 2>&1 &
+	n=0
+	while ! grep -q kept /tmp/kept && [ $n -lt 600 ]; do
+		n=$((n + 1))
+		usleep 100000
+	done
+	grep -q kept /tmp/kept || {
+		echo "FAIL keep-a-vm there is no VM: $(tail -n 1 /tmp/kept)"
+		return 1
+	}
 }
 
 # The policy of this boot, part of every result's name.

@@ -395,5 +395,5 @@ unneeded() {
 	check unneeded-no-reserved-page grep -qx "after_pages_reserved 0" /tmp/walk
 }
 
-load drm && load kvm-amd || exit 1
+load drm && load_kvm || exit 1
 "$1"

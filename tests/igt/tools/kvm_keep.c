@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Keeps a VM with a vCPU that never runs, until it gets a signal; prints "kept" when
+ * it is there. The first VM, the first vCPU and the last of each make KVM patch the
+ * kernel's code (static keys), which an emulator whose CPUs are threads now and then
+ * gets wrong: another CPU meets the breakpoint of a patch that has ended ("Oops:
+ * int3"). With this one there, tests that make thousands of VMs patch nothing.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "kvm.h"
+
+igt_simple_main
+{
+	kvm_guest_create(KVM_GUEST_FLAT32);
+	printf("kept\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
