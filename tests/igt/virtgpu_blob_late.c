@@ -235,34 +235,47 @@ static void *need_the_host(void *unused)
 	return unused;
 }
 
-static void *unstall_later(void *unused)
+/*
+ * In a process of its own: a thread would need the mmap lock for its first page
+ * fault, and the stock driver's wait for the host has it.
+ */
+static pid_t unstall_later(void)
 {
-	sleep(5);
-	stall(false);
-	return unused;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		sleep(5);
+		stall(false);
+		_exit(0);
+	}
+	return pid;
 }
 
 static void test_mmap_lock(void)
 {
 	struct timespec start = {};
-	pthread_t thread[2];
+	pthread_t thread;
 	double took;
 	void *page;
+	pid_t pid;
 
 	if (virtgpu_ttm_blobs()) {
 		virtgpu_write_file(TIMEOUT, "60000");
 		make_evicted();
 	}
 	stall(true);
-	igt_assert_eq(pthread_create(&thread[0], NULL, need_the_host, NULL), 0);
-	igt_assert_eq(pthread_create(&thread[1], NULL, unstall_later, NULL), 0);
+	pid = unstall_later();
+	igt_assert_eq(pthread_create(&thread, NULL, need_the_host, NULL), 0);
 	sleep(2);
 	igt_nsec_elapsed(&start);
 	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(page, 4096);
 	took = seconds_since(&start);
-	pthread_join(thread[0], NULL);
-	pthread_join(thread[1], NULL);
+	pthread_join(thread, NULL);
+	igt_assert_eq(waitpid(pid, NULL, 0), pid);
 	igt_assert_f((took < 1) == virtgpu_ttm_blobs(), "it took %.1f s\n",
 		     took);
 	if (virtgpu_ttm_blobs()) {
