@@ -6,6 +6,8 @@
 set -euo pipefail
 # What make was told is not meant for the kernel's make.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# A plain user of Debian does not find chroot otherwise.
+PATH=$PATH:/usr/sbin:/sbin
 
 # A script must not outlive the one that called it, not even when that one is
 # killed the hard way: otherwise a killed make would leave QEMU running.
