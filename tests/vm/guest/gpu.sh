@@ -36,5 +36,5 @@ for program; do
 done
 cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
 rmmod late_host dmabuf_use
-rmmod virtio_gpu && echo "PASS unload-virtio_gpu" ||
+gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

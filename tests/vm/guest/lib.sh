@@ -166,3 +166,22 @@ gpu_disk() {
 
 # field NAME FILE: the last value of NAME=NUMBER there.
 field() { sed -n "s/.*[ ^]*$1=\([-0-9]*\).*/\1/p" "$2" | tail -n 1; }
+
+# gpu_used: of the window, in bytes, in either mode.
+gpu_used() {
+	{
+		awk '$1 == "used" { print $2 }' /sys/kernel/debug/dri/0/virtio-gpu-window
+		sed -n 's/^total: .* used \([0-9]*\) .*/\1/p' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm
+	} | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# gpu_unload: what was closed may still be on its way, and the stock driver warns of that.
+gpu_unload() {
+	n=0
+	while [ "$(gpu_used)" != 0 ] && [ $n -lt 600 ]; do
+		n=$((n + 1))
+		usleep 100000
+	done
+	sleep 1
+	rmmod virtio_gpu
+}

@@ -77,7 +77,7 @@ compare() {
 	PATH=$PATH:/usr/bin
 	describe >"/tmp/$mode" 2>&1 || echo "FAIL same-devices $(tail -n 1 "/tmp/$mode")"
 	other=ttm_blobs=$((1 - ${mode#*=}))
-	rmmod virtio_gpu && load virtio-gpu "$other" || return
+	gpu_unload && load virtio-gpu "$other" || return
 	describe >"/tmp/$other" 2>&1
 	if grep -q 'Virtio-GPU Venus' "/tmp/$mode" && grep -q 'virgl (' "/tmp/$mode" &&
 		diff "/tmp/$mode" "/tmp/$other"; then
