@@ -8,4 +8,4 @@ list_hazards ttm_pfnmap_vfio
 # VFIO un-charges the process for pages that it never charged it for.
 hazards 'Bad page state|__account_locked_vm'
 hazards_end_program
-[ "$wanted" != naive ] || announce_end
+[ "$1" != naive ] || announce_end
