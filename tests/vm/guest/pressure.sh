@@ -22,7 +22,12 @@ echo "TTM-PFNMAP-PROGRAM $program $(policy)"
 "/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
 subtests i5-undrained-is-no-victim
 announce 'oom-kill|Out of memory: Killed process'
-subtests i5-innocent-dies-without-reuse-or-bound
+# The kernel may take the test itself, which then cannot tell: once more.
+for _ in 1 2 3; do
+	subtests i5-innocent-dies-without-reuse-or-bound >/tmp/twin
+	! grep -q '^Subtest ' /tmp/twin || break
+done
+cat /tmp/twin
 announce_end
 subtests 'i5-innocent-lives-*'
 echo "TTM-PFNMAP-PROGRAM-END $program"
