@@ -235,12 +235,20 @@ static void *need_the_host(void *unused)
 	return unused;
 }
 
+/* What a process that watches another's mmap lock tells, and is told. */
+struct watch {
+	unsigned int taken;
+	bool moves;
+	bool ended;
+};
+
 /*
  * In a process of its own: a thread would need the mmap lock for its first page
  * fault, and the stock driver's wait for the host has it.
  */
-static pid_t unstall_later(void)
+static pid_t watch_then_unstall(volatile struct watch *watch)
 {
+	unsigned int before;
 	pid_t pid;
 
 	fflush(NULL);
@@ -248,7 +256,11 @@ static pid_t unstall_later(void)
 	igt_assert(pid >= 0);
 	if (!pid) {
 		sleep(5);
+		before = watch->taken;
+		sleep(1);
+		watch->moves = watch->taken != before;
 		stall(false);
+		watch->ended = true;
 		_exit(0);
 	}
 	return pid;
@@ -256,34 +268,38 @@ static pid_t unstall_later(void)
 
 static void test_mmap_lock(void)
 {
-	struct timespec start = {};
+	volatile struct watch *watch;
 	pthread_t thread;
-	double took;
 	void *page;
 	pid_t pid;
 
+	watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(watch != MAP_FAILED);
 	if (virtgpu_ttm_blobs()) {
 		virtgpu_write_file(TIMEOUT, "60000");
 		make_evicted();
 	}
 	stall(true);
-	pid = unstall_later();
+	pid = watch_then_unstall(watch);
 	igt_assert_eq(pthread_create(&thread, NULL, need_the_host, NULL), 0);
-	sleep(2);
-	igt_nsec_elapsed(&start);
-	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	munmap(page, 4096);
-	took = seconds_since(&start);
+	while (!watch->ended) {
+		page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+		munmap(page, 4096);
+		watch->taken++;
+		usleep(1000);
+	}
 	pthread_join(thread, NULL);
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
-	igt_assert_f((took < 1) == virtgpu_ttm_blobs(), "it took %.1f s\n",
-		     took);
+	igt_assert_eq(watch->moves, virtgpu_ttm_blobs());
 	if (virtgpu_ttm_blobs()) {
 		igt_assert_eq(map[0][0], 1);
 		free_blobs();
 	} else {
 		virtgpu_close(&gpu);
 	}
+	munmap((void *)watch, sizeof(*watch));
 }
 
 static void guest_blob(struct virtgpu_blob *new)
