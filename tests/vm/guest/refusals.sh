@@ -356,8 +356,8 @@ quarantined() {
 # The check itself: 2 MiB that are kept are missing.
 leak_check_can_fail() {
 	remember
-	dd if=/dev/zero of=/tmp/kept bs=1M count=2 2>/dev/null
-	not nothing_lost && rm /tmp/kept && nothing_lost
+	dd if=/dev/zero of=/tmp/lost bs=1M count=2 2>/dev/null
+	not nothing_lost && rm /tmp/lost && nothing_lost
 }
 
 usual() {
