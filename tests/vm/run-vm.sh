@@ -50,6 +50,15 @@ sed -i 's/\r$//' "$vm/$out.out" "$vm/$out.console"
 
 verdict() { echo "$*" >>"$vm/$out.verdict"; }
 
+# last_words CONSOLE: why the kernel died, as far as it said so, or its last line.
+last_words() {
+	{
+		grep -m 1 -E 'BUG: |BUG at |Oops|general protection|(list|slab|double) .*corruption' "$1"
+		grep -m 1 -E 'RIP: 0010:' "$1"
+		grep -m 1 -E 'Kernel panic' "$1"
+	} | grep . || tail -n 1 "$1"
+}
+
 show_ends() {
 	printf -- '---- the last lines of %s\n' "$vm/$out.out" >&2
 	tail -n 10 "$vm/$out.out" >&2
@@ -68,7 +77,7 @@ fi
 end=$(sed -n 's/^TTM-PFNMAP-END rc=//p' "$vm/$out.out")
 if [ -z "$end" ]; then
 	show_ends
-	verdict "FAIL vm-ends the VM died before its script ended: $(tail -n 1 "$vm/$out.console")"
+	verdict "FAIL vm-ends the VM died before its script ended: $(last_words "$vm/$out.console" | tr '\n' ' ')"
 	die "the VM $kernel $out died before the script $script ended" "kernel log: $vm/$out.console"
 fi
 verdict "PASS vm-ends"
