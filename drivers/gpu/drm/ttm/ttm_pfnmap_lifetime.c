@@ -672,6 +672,12 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	if (!ttm_pfnmap_dev_marks(dev) || vma->vm_mm == current->mm)
 		return;
 	/*
+	 * Nor is there a PTE of a page to be copied, and the parent cannot get one
+	 * now. A driver may wait long with such a BO reserved (virtio-gpu).
+	 */
+	if (!READ_ONCE(bo->ttm))
+		return;
+	/*
 	 * An unplugged device's BOs lose their pages without being reserved
 	 * (ttm_device_clear_dma_mappings()). So leave nothing to be copied;
 	 * faults give the dummy page from now on.
