@@ -283,6 +283,24 @@ p << kms_deinit.p;
 @@
 hook("kms_deinit")
 
+@remove@
+identifier vdev, dev;
+position p;
+@@
+ static void virtio_gpu_remove(struct virtio_device *vdev)
+ {
+ struct drm_device *dev = vdev->priv;
+ ...
++virtio_gpu_window_stop(dev->dev_private);
+ drm_dev_unplug@p(dev);
+ ...
+ }
+
+@script:python@
+p << remove.p;
+@@
+hook("remove")
+
 @debugfs@
 identifier minor;
 position p;

@@ -254,10 +254,11 @@ static int virtio_gpu_guest_send(struct virtio_gpu_device *vgdev,
 	return ret;
 }
 
-static bool virtio_gpu_guest_answered(struct virtio_gpu_object_guest *guest)
+static bool virtio_gpu_guest_answered(struct virtio_gpu_device *vgdev,
+				      struct virtio_gpu_object_guest *guest)
 {
 	return READ_ONCE(guest->answer) != -EINPROGRESS ||
-	       drm_dev_is_unplugged(guest->base.tbo.base.dev);
+	       virtio_gpu_window_stopped(vgdev->window);
 }
 
 /* A host that is late is given the benefit of the doubt, as without TTM. */
@@ -268,7 +269,7 @@ static int virtio_gpu_guest_wait(struct virtio_gpu_device *vgdev,
 	int answer;
 
 	ret = wait_event_killable_timeout(vgdev->resp_wq,
-					  virtio_gpu_guest_answered(guest),
+					  virtio_gpu_guest_answered(vgdev, guest),
 					  virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;

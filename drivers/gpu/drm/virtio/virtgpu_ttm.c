@@ -223,6 +223,8 @@ static vm_fault_t virtio_gpu_fault_result(struct ttm_buffer_object *tbo,
 	case -ERESTARTSYS:
 	case -EAGAIN:
 		return VM_FAULT_NOPAGE;
+	case -ENODEV:
+		return VM_FAULT_SIGBUS;
 	default:
 		drm_err_ratelimited(
 			tbo->base.dev,

@@ -362,6 +362,39 @@ void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
 
 /* ---- Waiting for the host ---------------------------------------------- */
 
+/**
+ * virtio_gpu_window_stopped - is the device about to go, or gone?
+ * @window: the window
+ *
+ * Context: Any.
+ * Return: true if there is no use in waiting for the host.
+ */
+bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window)
+{
+	return READ_ONCE(window->stopped);
+}
+
+/**
+ * virtio_gpu_window_stop - the device is about to be unplugged
+ * @vgdev: the device, with a window or without
+ *
+ * drm_dev_unplug() waits for the faults that are under way, and those of blobs
+ * wait for the host: for as long as the timeout is, if it does not answer.
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_window *window = vgdev->window;
+
+	if (!window)
+		return;
+	WRITE_ONCE(window->stopped, true);
+	wake_up_all(&window->wait);
+	wake_up_all(&vgdev->ctrlq.ack_queue);
+	wake_up_all(&vgdev->resp_wq);
+}
+
 /*
  * What is left of the time since a command was sent, or since the host answered
  * another one at @heard: it takes them in order, and each may cost it much (the
@@ -413,7 +446,7 @@ static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
  *
  * Context: The reservation of its blob is held. Sleeps killably.
  * Return: 0 if the blob is there, -EINVAL if the host refused, -ERESTARTSYS if
- * the task is being killed, -ETIMEDOUT.
+ * the task is being killed, -ETIMEDOUT, or -ENODEV if the device goes.
  */
 int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 {
@@ -422,12 +455,16 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 
 	if (virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING) {
 		atomic_long_inc(&window->waits);
-		ret = virtio_gpu_window_wait(window,
-					     virtio_gpu_range_state(range) !=
-						     VIRTIO_GPU_RANGE_MAPPING,
-					     range->sent);
+		ret = virtio_gpu_window_wait(
+			window,
+			virtio_gpu_range_state(range) !=
+					VIRTIO_GPU_RANGE_MAPPING ||
+				virtio_gpu_window_stopped(window),
+			range->sent);
 		if (ret < 0)
 			return ret;
+		if (virtio_gpu_window_stopped(window))
+			return -ENODEV;
 		if (!ret)
 			return virtio_gpu_window_timed_out(window, "MAP_BLOB");
 	}
@@ -441,7 +478,7 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
  * A command that finds the queue full waits uninterruptibly and without bound.
  *
  * Context: Sleeps killably.
- * Return: 0, -ERESTARTSYS or -ETIMEDOUT.
+ * Return: 0, -ERESTARTSYS, -ETIMEDOUT, or -ENODEV for a device that goes.
  */
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
 {
@@ -450,10 +487,14 @@ int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
 
 	ret = wait_event_killable_timeout(ctrlq->ack_queue,
 					  READ_ONCE(ctrlq->vq->num_free) >=
-						  VIRTIO_GPU_WINDOW_SLOTS,
+							  VIRTIO_GPU_WINDOW_SLOTS ||
+						  virtio_gpu_window_stopped(
+							  window),
 					  virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
+	if (virtio_gpu_window_stopped(window))
+		return -ENODEV;
 	return ret ? 0 : virtio_gpu_window_timed_out(window, "queue is full");
 }
 
@@ -517,13 +558,13 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 
 	while ((ret = virtio_gpu_window_try(window, node, size, &returned,
 					    &sent)) == -EAGAIN) {
-		if (drm_dev_is_unplugged(window->vgdev->ddev))
+		if (virtio_gpu_window_stopped(window))
 			return -ENODEV;
 		atomic_long_inc(&window->waits);
 		ret = virtio_gpu_window_wait(
 			window,
 			READ_ONCE(window->returned) != returned ||
-				drm_dev_is_unplugged(window->vgdev->ddev),
+				virtio_gpu_window_stopped(window),
 			sent);
 		if (ret < 0)
 			return ret;

@@ -93,6 +93,7 @@ struct virtio_gpu_range {
  * @returned: counts the ranges that came back to @mm
  * @heard: when the host last answered a map or an unmap, in jiffies
  * @wait: woken up by every answer of the host
+ * @stopped: the device is about to go, so nobody is to wait for the host
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
  * @refused: MAP_BLOB commands that the host refused
@@ -116,6 +117,7 @@ struct virtio_gpu_window {
 	unsigned long returned;
 	unsigned long heard;
 	wait_queue_head_t wait;
+	bool stopped;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
 	atomic_long_t refused;
@@ -137,6 +139,8 @@ bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
+bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window);
+void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_setup(struct virtio_gpu_window *window);
 void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window);
 void virtio_gpu_window_teardown(struct virtio_gpu_window *window);
