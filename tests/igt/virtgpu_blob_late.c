@@ -22,6 +22,10 @@
  * Description: While one thread waits for the host another one can map and unmap.
  *	Without TTM: only when the host has answered
  *
+ * SUBTEST: late-fork
+ * Description: While one thread waits for the host another one can fork. Without
+ *	TTM: only when the host has answered
+ *
  * SUBTEST: late-guest-create
  * Description: A blob in the guest's memory is made while the host does not answer:
  *	it is there after the timeout, and works. Without TTM: at once
@@ -29,6 +33,10 @@
  * SUBTEST: late-guest-free
  * Description: A blob in the guest's memory is closed: its pages are free only when
  *	the host has answered that it uses them no more
+ *
+ * SUBTEST: unplug-waiting
+ * Description: The device goes away while an access waits for the host: that is a
+ *	SIGBUS at once, and the device that comes back works. Skipped without TTM, too
  *
  * SUBTEST: unplug-guest
  * Description: The device goes away while blobs in the guest's memory are mapped and
@@ -266,11 +274,29 @@ static pid_t watch_then_unstall(volatile struct watch *watch)
 	return pid;
 }
 
-static void test_mmap_lock(void)
+static void map_and_unmap(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	munmap(page, 4096);
+}
+
+/* The child gets what the mapped blobs' PTEs are. */
+static void fork_and_wait(void)
+{
+	pid_t pid = fork();
+
+	igt_assert(pid >= 0);
+	if (!pid)
+		_exit(0);
+	igt_assert_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static void test_mmap_lock(void (*use)(void))
 {
 	volatile struct watch *watch;
 	pthread_t thread;
-	void *page;
 	pid_t pid;
 
 	watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE,
@@ -284,9 +310,7 @@ static void test_mmap_lock(void)
 	pid = watch_then_unstall(watch);
 	igt_assert_eq(pthread_create(&thread, NULL, need_the_host, NULL), 0);
 	while (!watch->ended) {
-		page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-			    -1, 0);
-		munmap(page, 4096);
+		use();
 		watch->taken++;
 		usleep(1000);
 	}
@@ -401,6 +425,64 @@ static void test_unplug(void)
 	virtgpu_window_wait_empty();
 }
 
+/*
+ * In a process of its own, since it may take for ever; one that has no blob mapped.
+ * It begins when something is written to @go.
+ */
+static pid_t unbind_later(const char *name, int *go)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	igt_assert_eq(pipe(ends), 0);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		if (read(ends[0], &byte, 1) == 1)
+			virtgpu_write_file(DRIVER "unbind", name);
+		_exit(0);
+	}
+	close(ends[0]);
+	*go = ends[1];
+	return pid;
+}
+
+static void test_unplug_waiting(void)
+{
+	pid_t unbinder, waiter;
+	char name[64] = "";
+	int status = 0, go;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver waits for ever\n");
+	device_name(name, sizeof(name));
+	unbinder = unbind_later(name, &go);
+	virtgpu_write_file(TIMEOUT, "120000");
+	make_evicted();
+	stall(true);
+	waiter = fork();
+	igt_assert(waiter >= 0);
+	if (!waiter)
+		_exit(touch_is_sigbus(0) ? 1 : 2);
+	sleep(2);
+	igt_assert_eq(waitpid(waiter, &status, WNOHANG), 0);
+	igt_assert_eq(write(go, "", 1), 1);
+	igt_assert(gone_within(unbinder, 30));
+	close(go);
+	igt_assert_eq(waitpid(waiter, &status, 0), waiter);
+	igt_assert(WIFEXITED(status));
+	igt_assert_eq(WEXITSTATUS(status), 1);
+	stall(false);
+	free_blobs();
+	virtgpu_write_file(DRIVER "bind", name);
+
+	make_evicted();
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	virtgpu_window_wait_empty();
+}
+
 static void guest_words(uint32_t *words, bool write)
 {
 	for (uint32_t i = 0; i < BLOB / 4; i++) {
@@ -458,13 +540,19 @@ igt_main
 	igt_subtest("late-sigbus") test_sigbus();
 	igt_describe(
 		"The mmap lock while a fault waits for the host (twin: within)");
-	igt_subtest("late-mmap-lock") test_mmap_lock();
+	igt_subtest("late-mmap-lock") test_mmap_lock(map_and_unmap);
+	igt_describe(
+		"A process forks while a thread waits for the host (twin: within)");
+	igt_subtest("late-fork") test_mmap_lock(fork_and_wait);
 	igt_describe(
 		"A blob that is made while the host is late (twin: within)");
 	igt_subtest("late-guest-create") test_guest_create();
 	igt_describe(
 		"regression: the host's pages are not free before it gave them back");
 	igt_subtest("late-guest-free") test_guest_free();
+	igt_describe(
+		"new call: the device goes away while an access waits for the host");
+	igt_subtest("unplug-waiting") test_unplug_waiting();
 	igt_describe(
 		"new call: the device goes away with blobs of the guest mapped");
 	igt_subtest("unplug-guest") test_unplug_guest();

@@ -40,6 +40,23 @@ static struct kprobe late_host_probe = {
 	.post_handler = late_host_post,
 };
 
+/* A queue ends with its device. */
+static int late_host_forget(struct kprobe *probe, struct pt_regs *regs)
+{
+	WRITE_ONCE(kept, NULL);
+	return 0;
+}
+
+static struct kprobe late_host_remove = {
+	.symbol_name = "virtio_gpu_remove",
+	.pre_handler = late_host_forget,
+};
+
+static struct kprobe *late_host_probes[] = {
+	&late_host_probe,
+	&late_host_remove,
+};
+
 static int stall_set(const char *val, const struct kernel_param *kp)
 {
 	void (*ack)(struct virtqueue *vq) = (void *)late_host_probe.addr;
@@ -63,13 +80,13 @@ MODULE_PARM_DESC(stall, "Keep the host's answers from the driver (default: 0)");
 
 static int __init late_host_init(void)
 {
-	return register_kprobe(&late_host_probe);
+	return register_kprobes(late_host_probes, ARRAY_SIZE(late_host_probes));
 }
 module_init(late_host_init);
 
 static void __exit late_host_exit(void)
 {
-	unregister_kprobe(&late_host_probe);
+	unregister_kprobes(late_host_probes, ARRAY_SIZE(late_host_probes));
 }
 module_exit(late_host_exit);
 

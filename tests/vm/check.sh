@@ -152,6 +152,9 @@ gpu_stream() {
 		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_kvm,virtgpu_blob_late 600
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
 		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_late 300
+	# Too large for the addresses below 4 GiB.
+	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
+	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
 	# The tests fill the memory.
 	VM_MEMORY=1024 vm_suite gpu "$1" virtgpu_guest gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_entries,virtgpu_blob_guest 600
@@ -207,7 +210,7 @@ plan_kernel() {
 		plan verify "$1" "$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
-	for program in virtgpu_blob virtgpu_blob.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
+	for program in virtgpu_blob virtgpu_blob.stock virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
 		mesa mesa.stock; do
 		plan gpu "$1" "$program"
 	done

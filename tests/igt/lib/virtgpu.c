@@ -335,14 +335,28 @@ static bool debugfs_line(const char *path, const char *name, char *rest,
 	return found;
 }
 
-uint64_t virtgpu_window_size(void)
+static void window_region(unsigned long long *base, unsigned long long *size)
 {
-	unsigned long long size;
 	char rest[256];
 
 	igt_assert(debugfs_line(DEBUGFS "virtio-gpu-features",
 				"host visible region", rest, sizeof(rest)));
-	igt_assert(sscanf(rest, " : 0x%*x +%llx", &size) == 1);
+	igt_assert(sscanf(rest, " : 0x%llx +%llx", base, size) == 2);
+}
+
+uint64_t virtgpu_window_base(void)
+{
+	unsigned long long base, size;
+
+	window_region(&base, &size);
+	return base;
+}
+
+uint64_t virtgpu_window_size(void)
+{
+	unsigned long long base, size;
+
+	window_region(&base, &size);
 	return size;
 }
 

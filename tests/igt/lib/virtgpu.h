@@ -85,7 +85,8 @@ void virtgpu_use_memory(size_t size);
 
 /* Does TTM manage the window (virtio_gpu.ttm_blobs=1)? */
 bool virtgpu_ttm_blobs(void);
-/* The window's size in bytes. */
+/* Where the window is in the physical address space, and its size in bytes. */
+uint64_t virtgpu_window_base(void);
 uint64_t virtgpu_window_size(void);
 /* How much of it is taken, by blobs or by what the host has not unmapped yet. */
 uint64_t virtgpu_window_used(void);

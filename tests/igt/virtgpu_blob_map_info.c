@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: virtgpu blob map info
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: virtio-gpu
+ * Functionality: the memory type of blobs in the host-visible window
+ * Description: The host says with each blob that it maps how the CPU is to cache it.
+ *	The module host_map_info changes what it says. The memory type is the one
+ *	that the kernel has noted for the addresses (debugfs x86/pat_memtype_list).
+ *	Asserted with both values of virtio_gpu.ttm_blobs, in a window above 4 GiB
+ *	(below, firmware makes devices uncached by MTRRs, whatever is asked for).
+ *
+ * SUBTEST: map-info-%s
+ * Description: A blob of which the host says this; with TTM, another time after it
+ *	was evicted
+ *
+ * arg[1]:
+ *
+ * @cached:		VIRTIO_GPU_MAP_CACHE_CACHED
+ * @uncached:		VIRTIO_GPU_MAP_CACHE_UNCACHED
+ * @wc:			VIRTIO_GPU_MAP_CACHE_WC
+ * @none:		VIRTIO_GPU_MAP_CACHE_NONE, which says nothing
+ * @unknown:		a value that the protocol does not have
+ *
+ * SUBTEST: map-info-changes
+ * Description: The host says something else each time that a blob comes in
+ */
+#include <inttypes.h>
+#include <linux/virtio_gpu.h>
+#include <sys/mman.h>
+
+#include "igt.h"
+#include "virtgpu.h"
+
+#define INFO "/sys/module/host_map_info/parameters/info"
+#define CHANGED "/sys/module/host_map_info/parameters/changed"
+#define MEMTYPES "/sys/kernel/debug/x86/pat_memtype_list"
+#define MIB(n) ((uint64_t)(n) << 20)
+#define BLOB MIB(4)
+
+static const struct map_info {
+	const char *name;
+	unsigned int info;
+	/* Of the kernel, for addresses of a device. */
+	const char *type;
+} infos[] = {
+	{ "cached", VIRTIO_GPU_MAP_CACHE_CACHED, "write-back" },
+	{ "uncached", VIRTIO_GPU_MAP_CACHE_UNCACHED, "uncached-minus" },
+	{ "wc", VIRTIO_GPU_MAP_CACHE_WC, "write-combining" },
+	{ "none", VIRTIO_GPU_MAP_CACHE_NONE, "write-back" },
+	{ "unknown", 0xf, "write-back" },
+};
+
+static void host_says(int info)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", info);
+	virtgpu_write_file(INFO, text);
+}
+
+static void host_says_the_truth(int sig)
+{
+	(void)sig;
+	host_says(-1);
+}
+
+static unsigned long answers_changed(void)
+{
+	FILE *file = fopen(CHANGED, "r");
+	unsigned long changed;
+
+	igt_assert(file);
+	igt_assert_eq(fscanf(file, "%lu", &changed), 1);
+	fclose(file);
+	return changed;
+}
+
+/* Ranges of the window whose memory type this is, or (@other) is not. */
+static unsigned int ranges_of_type(const char *type, bool other)
+{
+	uint64_t base = virtgpu_window_base(), start, end;
+	FILE *file = fopen(MEMTYPES, "r");
+	unsigned int ranges = 0;
+	char line[128], found[32];
+
+	igt_assert_f(file, "there is no %s\n", MEMTYPES);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "PAT: [mem %" SCNx64 "-%" SCNx64 "] %31s",
+			   &start, &end, found) != 3 ||
+		    start < base || start >= base + virtgpu_window_size())
+			continue;
+		ranges += !strcmp(found, type) != other;
+	}
+	fclose(file);
+	return ranges;
+}
+
+static void assert_type(const struct map_info *info)
+{
+	igt_assert_lt(0, ranges_of_type(info->type, false));
+	igt_assert_eq(ranges_of_type(info->type, true), 0);
+}
+
+static void assert_words(const uint32_t *words, uint32_t seed)
+{
+	for (uint32_t i = 0; i < BLOB / 4; i++)
+		igt_assert_eq_u32(words[i], i * seed);
+}
+
+/* Whatever was idle in the window is not there any more. */
+static void evict_all(struct virtgpu *gpu)
+{
+	uint64_t evictions = virtgpu_window_count("evictions");
+	struct virtgpu_blob blob;
+	uint32_t *map;
+
+	virtgpu_blob(gpu, virtgpu_window_size(), &blob);
+	map = virtgpu_blob_mmap(gpu, &blob);
+	map[0] = 1;
+	munmap(map, virtgpu_window_size());
+	virtgpu_blob_close(gpu, &blob);
+	igt_assert_lt_u64(evictions, virtgpu_window_count("evictions"));
+}
+
+static uint32_t *map_and_write(struct virtgpu *gpu, struct virtgpu_blob *blob)
+{
+	uint32_t *words;
+
+	virtgpu_blob(gpu, BLOB, blob);
+	words = virtgpu_blob_mmap(gpu, blob);
+	for (uint32_t i = 0; i < BLOB / 4; i++)
+		words[i] = i * 2654435761u;
+	return words;
+}
+
+static void test_info(const struct map_info *info)
+{
+	unsigned long changed = answers_changed();
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *words;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	host_says(info->info);
+	words = map_and_write(&gpu, &blob);
+	igt_assert_lt_u64(changed, answers_changed());
+	assert_type(info);
+	assert_words(words, 2654435761u);
+	if (virtgpu_ttm_blobs()) {
+		evict_all(&gpu);
+		assert_words(words, 2654435761u);
+		assert_type(info);
+	}
+	host_says(-1);
+	munmap(words, BLOB);
+	virtgpu_close(&gpu);
+	if (virtgpu_ttm_blobs())
+		virtgpu_window_wait_empty();
+}
+
+static void test_changes(void)
+{
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *words;
+
+	igt_require_f(virtgpu_ttm_blobs(),
+		      "the stock driver asks the host once\n");
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	words = map_and_write(&gpu, &blob);
+	for (unsigned int i = 0; i < sizeof(infos) / sizeof(*infos); i++) {
+		evict_all(&gpu);
+		host_says(infos[i].info);
+		assert_words(words, 2654435761u);
+		assert_type(&infos[i]);
+		host_says(-1);
+	}
+	munmap(words, BLOB);
+	virtgpu_close(&gpu);
+	virtgpu_window_wait_empty();
+}
+
+igt_main
+{
+	igt_fixture
+	{
+		igt_require_f(virtgpu_window_base() >> 32,
+			      "the firmware's MTRRs rule below 4 GiB\n");
+		igt_install_exit_handler(host_says_the_truth);
+	}
+	for (unsigned int i = 0; i < sizeof(infos) / sizeof(*infos); i++) {
+		igt_describe("regression: the memory type is the host's choice");
+		igt_subtest_f("map-info-%s", infos[i].name)
+			test_info(&infos[i]);
+	}
+	igt_describe("new call: the host changes its mind with an eviction");
+	igt_subtest("map-info-changes") test_changes();
+}
