@@ -7,6 +7,7 @@
 #define TTM_PFNMAP_MESA_CHECK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,9 @@ static inline unsigned long wrong_words(const uint32_t *map, uint32_t word)
 	return wrong;
 }
 
+/* What was wrong with each buffer. */
+static unsigned long wrong_in[MAX_BUFFERS];
+
 /* A program's mapping of a buffer. */
 static uint32_t *map_of(unsigned int buffer);
 
@@ -61,9 +65,14 @@ static inline void *check_some(void *arg)
 {
 	struct check_thread *check = arg;
 
-	for (unsigned int i = check->first; i < check->count; i += THREADS)
-		check->wrong += wrong_words(map_of(check->from + i),
-					    check->word(i));
+	for (unsigned int i = check->first; i < check->count; i += THREADS) {
+		unsigned int buffer = check->from + i;
+		unsigned long wrong =
+			wrong_words(map_of(buffer), check->word(i));
+
+		wrong_in[buffer] += wrong;
+		check->wrong += wrong;
+	}
 	return NULL;
 }
 
@@ -101,6 +110,22 @@ static inline unsigned int wanted_buffers(int argc, char **argv)
 		exit(2);
 	}
 	return count;
+}
+
+/*
+ * A character for each buffer, for the demo's picture: every word verified, one
+ * wrong, mapped and no more, not mapped.
+ */
+static inline void show_buffers(unsigned int mapped, unsigned int wanted,
+				bool verified)
+{
+	printf("buffers ");
+	for (unsigned int i = 0; i < wanted; i++)
+		putchar(i >= mapped ? '-' :
+			!verified   ? 'm' :
+			wrong_in[i] ? 'w' :
+				      'v');
+	putchar('\n');
 }
 
 /*

@@ -191,7 +191,7 @@ static unsigned long cpu_to_gpu(unsigned int count)
 int main(int argc, char **argv)
 {
 	unsigned int wanted = wanted_buffers(argc, argv), count;
-	unsigned long wrong_gpu;
+	unsigned long wrong_gpu = 0, wrong_cpu = 0;
 	VkResult result = VK_SUCCESS;
 
 	open_device();
@@ -201,8 +201,10 @@ int main(int argc, char **argv)
 			break;
 	}
 	/* In a window that is full the driver itself has no room to work. */
-	if (count < wanted)
-		return report(count, result, 0, 0);
-	wrong_gpu = gpu_to_cpu(count);
-	return report(count, result, wrong_gpu, cpu_to_gpu(count));
+	if (count == wanted) {
+		wrong_gpu = gpu_to_cpu(count);
+		wrong_cpu = cpu_to_gpu(count);
+	}
+	show_buffers(count, wanted, count == wanted);
+	return report(count, result, wrong_gpu, wrong_cpu);
 }

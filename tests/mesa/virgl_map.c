@@ -117,7 +117,7 @@ static unsigned long cpu_to_gpu(unsigned int count)
 int main(int argc, char **argv)
 {
 	unsigned int wanted = wanted_buffers(argc, argv), count = 0;
-	unsigned long wrong_gpu;
+	unsigned long wrong_gpu = 0, wrong_cpu = 0;
 	GLenum error;
 
 	open_device();
@@ -125,8 +125,10 @@ int main(int argc, char **argv)
 		count++;
 	error = glGetError();
 	/* In a window that is full the driver itself has no room to work. */
-	if (count < wanted)
-		return report(count, error, 0, 0);
-	wrong_gpu = gpu_to_cpu(count);
-	return report(count, error, wrong_gpu, cpu_to_gpu(count));
+	if (count == wanted) {
+		wrong_gpu = gpu_to_cpu(count);
+		wrong_cpu = cpu_to_gpu(count);
+	}
+	show_buffers(count, wanted, count == wanted);
+	return report(count, error, wrong_gpu, wrong_cpu);
 }

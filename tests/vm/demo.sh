@@ -5,9 +5,7 @@
 # ttm.ko and with ours, side by side.
 
 . "$(dirname "$0")/lib.sh"
-
-# value FILE KEY: the rest of the line that begins with KEY.
-value() { sed -n "s/^$2 //p" "$1"; }
+. "$(dirname "$0")/demo-table.sh"
 
 walk() {
 	local kernel=$1 flavour=$2
@@ -19,8 +17,6 @@ walk() {
 		die "the demo's program stopped early on $kernel with the $flavour ttm.ko" \
 			"its output: $BUILD/$kernel/vm/demo-$flavour.out"
 }
-
-row() { printf '  %-44s %-24s %-24s\n' "$@"; }
 
 # counts FILE WHEN: "16 x 1, 16368 x 0" and the like.
 counts() {
@@ -36,12 +32,6 @@ data() {
 	local right total
 	right=$(value "$1" words_right) total=$(value "$1" words)
 	if [ "$right" = "$total" ]; then echo "all $total words"; else echo "$right of $total words"; fi
-}
-
-kernel_log() {
-	local console=$BUILD/$1/vm/demo-$2.console bad
-	bad=$("$VM_DIR/scan-log.sh" "$console" | wc -l) || true
-	if [ "$bad" = 0 ]; then echo "clean ($(wc -l <"$console") lines)"; else echo "$bad bad lines"; fi
 }
 
 table() {
@@ -61,7 +51,7 @@ table() {
 		"$(value "$stock" walk_retries)" "$(value "$ours" walk_retries)"
 	row 'pages still marked, held or lost at the end' - \
 		"$(value "$ours" left_marked), $(value "$ours" left_quarantined), $(value "$ours" left_leaked)"
-	row 'kernel log' "$(kernel_log "$1" stock)" "$(kernel_log "$1" ours)"
+	row 'kernel log' "$(kernel_log "$1" demo-stock)" "$(kernel_log "$1" demo-ours)"
 }
 
 # Is it what we claim?
@@ -73,13 +63,12 @@ proved() {
 		[ "$(value "$ours" before_pages_one)" = "$(value "$ours" pages)" ] &&
 		[ "$(value "$ours" after_pages_one)" = "$(value "$ours" pages)" ] &&
 		[ "$(value "$ours" walk_retries)" = 0 ] || return 1
-	[[ $(kernel_log "$1" stock)$(kernel_log "$1" ours) == clean*clean* ]] || return 1
+	[[ $(kernel_log "$1" demo-stock)$(kernel_log "$1" demo-ours) == clean*clean* ]] || return 1
 	for key in left_marked left_quarantined left_leaked; do
 		[ "$(value "$ours" $key)" = 0 ] || return 1
 	done
 }
 
-start=${RIG_START:-$(date +%s)}
 "$VM_DIR/root.sh" base
 "$VM_DIR/build-igt.sh"
 for kernel; do
@@ -93,4 +82,4 @@ for kernel; do
 	proved "$kernel" || die "kernel $kernel does not show what the demo is about: see the table"
 done
 printf '\nProved in %d s: on %s a TTM buffer that breaks a KVM guest works in the PFNMAP mode, data and reference counts intact. Next: Documentation/gpu/ttm-pfnmap.rst\n' \
-	$(($(date +%s) - start)) "$(printf 'Linux %s, ' "$@" | sed 's/, $//; s/, Linux/ and/')"
+	"$(since_start)" "$(kernels_text "$@")"

@@ -146,7 +146,7 @@ overlay() {
 kmake() {
 	local log=$1 what=$2
 	shift 2
-	IN_CACHE=1 IN_LAYER=check step "$log" "$what" "$VM_DIR/in-root.sh" nice make \
+	IN_CACHE=1 IN_LAYER=check step "$log" "$what" "$VM_DIR/in-root.sh" nice -n 4 make \
 		-C "/cache/${tree#"$CACHE"/}" "O=/cache/${objects#"$CACHE"/}" ARCH=um "CC=$CC" "HOSTCC=$CC" "$@"
 }
 

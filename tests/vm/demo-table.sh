@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What both halves of the demo write their tables with.
+
+# value FILE KEY: the rest of the line that begins with KEY.
+value() { sed -n "s/^$2 //p" "$1"; }
+
+row() { printf '  %-42s %-30s %-30s\n' "$@"; }
+
+# kernel_log KERNEL NAME: of build/KERNEL/vm/NAME.console.
+kernel_log() {
+	local console=$BUILD/$1/vm/$2.console bad
+	bad=$("$VM_DIR/scan-log.sh" "$console" | wc -l) || true
+	if [ "$bad" = 0 ]; then echo "clean ($(wc -l <"$console") lines)"; else echo "$bad bad lines"; fi
+}
+
+# kernels_text KERNEL...: "Linux 6.1 and Linux 6.12"
+kernels_text() { printf 'Linux %s, ' "$@" | sed 's/, $//; s/, Linux/ and/'; }
+
+# When make began, or the script.
+export RIG_START=${RIG_START:-$(date +%s)}
+since_start() { echo $(($(date +%s) - RIG_START)); }
