@@ -276,8 +276,8 @@ static pid_t watch_then_unstall(volatile struct watch *watch)
 
 static void map_and_unmap(void)
 {
-	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+	void *page =
+		mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	munmap(page, 4096);
 }

@@ -191,7 +191,8 @@ igt_main
 		igt_install_exit_handler(host_says_the_truth);
 	}
 	for (unsigned int i = 0; i < sizeof(infos) / sizeof(*infos); i++) {
-		igt_describe("regression: the memory type is the host's choice");
+		igt_describe(
+			"regression: the memory type is the host's choice");
 		igt_subtest_f("map-info-%s", infos[i].name)
 			test_info(&infos[i]);
 	}

@@ -34,7 +34,8 @@ static int host_map_info_answer(struct kprobe *probe, struct pt_regs *regs)
 	struct virtio_gpu_resp_map_info *resp = (void *)vbuf->resp_buf;
 	int now = READ_ONCE(info);
 
-	if (now < 0 || le32_to_cpu(resp->hdr.type) != VIRTIO_GPU_RESP_OK_MAP_INFO)
+	if (now < 0 ||
+	    le32_to_cpu(resp->hdr.type) != VIRTIO_GPU_RESP_OK_MAP_INFO)
 		return 0;
 	resp->map_info = cpu_to_le32(now);
 	changed++;

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BUFFER_SIZE  (4u << 20)
+#define BUFFER_SIZE (4u << 20)
 #define BUFFER_WORDS (BUFFER_SIZE / 4)
-#define MAX_BUFFERS  1024
-#define THREADS	     4
+#define MAX_BUFFERS 1024
+#define THREADS 4
 
 /*
  * What the GPU writes into every word of a buffer, and then the CPU. No two programs

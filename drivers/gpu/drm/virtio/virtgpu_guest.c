@@ -268,9 +268,9 @@ static int virtio_gpu_guest_wait(struct virtio_gpu_device *vgdev,
 	long ret;
 	int answer;
 
-	ret = wait_event_killable_timeout(vgdev->resp_wq,
-					  virtio_gpu_guest_answered(vgdev, guest),
-					  virtio_gpu_window_timeout());
+	ret = wait_event_killable_timeout(
+		vgdev->resp_wq, virtio_gpu_guest_answered(vgdev, guest),
+		virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
 	answer = READ_ONCE(guest->answer);

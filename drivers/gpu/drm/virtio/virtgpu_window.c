@@ -485,12 +485,11 @@ int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
 	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
 	long ret;
 
-	ret = wait_event_killable_timeout(ctrlq->ack_queue,
-					  READ_ONCE(ctrlq->vq->num_free) >=
-							  VIRTIO_GPU_WINDOW_SLOTS ||
-						  virtio_gpu_window_stopped(
-							  window),
-					  virtio_gpu_window_timeout());
+	ret = wait_event_killable_timeout(
+		ctrlq->ack_queue,
+		READ_ONCE(ctrlq->vq->num_free) >= VIRTIO_GPU_WINDOW_SLOTS ||
+			virtio_gpu_window_stopped(window),
+		virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
 	if (virtio_gpu_window_stopped(window))
