@@ -73,6 +73,7 @@
 #define BO_IOVA 0x100000ull
 #define PLAIN_IOVA 0x800000ull
 #define DMA_PAGE 200 /* of the BO: a tail page of its chunk */
+#define TRIES 5	     /* from BO_IOVA to PLAIN_IOVA there is room for more */
 #define DMA_SECONDS 60
 /* What VFIO subtracts from the count of a page that it believes it pinned. */
 #define PIN_BIAS 1024
@@ -381,7 +382,8 @@ static int page_count(int fd, uint64_t pfn)
  * A BO that VFIO was asked to map and that is freed: the PFN of a page of it.
  * Naive: the mapping is there. Otherwise it was refused.
  */
-static uint64_t map_and_free(struct edu *edu, enum vttm_kind kind)
+static uint64_t map_and_free(struct edu *edu, enum vttm_kind kind,
+			     uint64_t iova)
 {
 	struct kvm_bo bo;
 	uint64_t pfn;
@@ -390,10 +392,29 @@ static uint64_t map_and_free(struct edu *edu, enum vttm_kind kind)
 	kvm_bo_init(&bo, kind, SIZE, VTTM_BO_CACHED);
 	memset(bo.map, BYTE_STRANGER, SIZE);
 	pfn = held_pfn(&bo);
-	ret = edu_map(edu, BO_IOVA, bo.map, READ_WRITE);
+	ret = edu_map(edu, iova, bo.map, READ_WRITE);
 	igt_assert_eq(ret, may_map(kind) ? 0 : -EFAULT);
 	kvm_bo_fini(&bo);
 	return pfn;
+}
+
+/*
+ * Until strangers have a page of such a BO: it may lie on a list of the other CPU's,
+ * or somebody else was first. Returns where the device would reach it.
+ */
+static uint64_t map_and_hand_on(struct edu *edu, enum vttm_kind kind,
+				struct strangers *strangers)
+{
+	uint64_t iova = BO_IOVA;
+
+	for (int try = 0;; try++, iova += SIZE) {
+		strangers_start(strangers, map_and_free(edu, kind, iova));
+		if (strangers->report->has_page)
+			return iova;
+		strangers_end(strangers);
+		igt_assert_f(try < TRIES,
+			     "nobody has the page to be written to\n");
+	}
 }
 
 static void dma_after_free(enum vttm_kind kind)
@@ -401,14 +422,12 @@ static void dma_after_free(enum vttm_kind kind)
 	struct strangers_report report;
 	struct strangers strangers;
 	struct edu edu;
-	uint64_t pfn;
+	uint64_t iova;
 
 	edu_open(&edu);
-	pfn = map_and_free(&edu, kind);
-	strangers_start(&strangers, pfn);
-	edu_intrude(&edu, BO_IOVA + DMA_PAGE * PAGE);
+	iova = map_and_hand_on(&edu, kind, &strangers);
+	edu_intrude(&edu, iova + DMA_PAGE * PAGE);
 	report = strangers_end(&strangers);
-	igt_assert_f(report.has_page, "nobody has the page to be written to\n");
 	igt_assert_eq_u64(report.bytes, may_map(kind) ? DMA_BYTES : 0);
 	edu_close(&edu);
 }
@@ -421,7 +440,7 @@ static void unmap_after_free(enum vttm_kind kind)
 	uint64_t pfn;
 
 	edu_open(&edu);
-	pfn = map_and_free(&edu, kind);
+	pfn = map_and_free(&edu, kind, BO_IOVA);
 	igt_assert(page_is_free(pfn));
 	igt_assert_eq(page_count(fd, pfn), 0);
 	if (mapped)
