@@ -658,8 +658,8 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * does not run yet. Of a set that is not for the child nothing is left to copy.
  *
  * Context: mmap_lock of @vma's address space held for writing; may sleep.
- * Waits for the BO's reservation, in the documented order (mmap_lock, then
- * dma_resv).
+ * Waits for the reservation of a BO with a tt, in the documented order (mmap_lock,
+ * then dma_resv).
  */
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
@@ -673,7 +673,8 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		return;
 	/*
 	 * Nor is there a PTE of a page to be copied, and the parent cannot get one
-	 * now. A driver may wait long with such a BO reserved (virtio-gpu).
+	 * now: pages are zapped before their tt is forgotten, and x86 keeps the order
+	 * of both reads. A driver may wait long with such a BO reserved (virtio-gpu).
 	 */
 	if (!READ_ONCE(bo->ttm))
 		return;
