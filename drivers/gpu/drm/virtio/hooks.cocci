@@ -117,6 +117,31 @@ p << vq_dead.p;
 @@
 hook("vq_dead")
 
+@vq_full@
+identifier vgdev, vbuf, fence;
+expression room;
+symbol idx;
+position p;
+@@
+ static int virtio_gpu_queue_ctrl_sgs(struct virtio_gpu_device *vgdev,
+	struct virtio_gpu_vbuffer *vbuf, struct virtio_gpu_fence *fence, ...)
+ {
+ <+...
+-wait_event@p(vgdev->ctrlq.ack_queue, room);
++wait_event(vgdev->ctrlq.ack_queue,
++	   room || virtio_gpu_window_stopped(vgdev->window));
++if (virtio_gpu_window_gives_up(vgdev, vbuf, fence)) {
++	drm_dev_exit(idx);
++	return -ENODEV;
++}
+ ...+>
+ }
+
+@script:python@
+p << vq_full.p;
+@@
+hook("vq_full")
+
 @vq_alloc@
 identifier vgdev;
 position p;

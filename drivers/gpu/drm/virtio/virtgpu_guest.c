@@ -274,7 +274,9 @@ static int virtio_gpu_guest_wait(struct virtio_gpu_device *vgdev,
 	if (ret < 0)
 		return ret;
 	answer = READ_ONCE(guest->answer);
-	return answer == -EINPROGRESS ? 0 : answer;
+	if (answer != -EINPROGRESS)
+		return answer;
+	return virtio_gpu_window_stopped(vgdev->window) ? -ENODEV : 0;
 }
 
 /* ---- CPU mappings ------------------------------------------------------ */

@@ -83,6 +83,8 @@ static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
 	while ((ret = virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window))) {
 		if (ret != -ENOMEM && ret != -EBUSY)
 			break;
+		if (virtio_gpu_window_stopped(tbo_to_vgdev(tbo)->window))
+			return -ENODEV;
 		if (time_after(jiffies, deadline))
 			return -ENOSPC;
 		schedule_timeout_killable(1);
@@ -617,6 +619,30 @@ void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
 {
 	if (vgdev->window)
 		virtio_gpu_array_put_free(vbuf->objs);
+}
+
+/**
+ * virtio_gpu_window_gives_up - does a command that found the queue full give up?
+ * @vgdev: the device
+ * @vbuf: the command; freed if so
+ * @fence: that of the command, or NULL; then the command's objects are not reserved
+ *
+ * The device is about to be unplugged, and that would wait for it.
+ *
+ * Context: Process.
+ * Return: true if it is not to be sent any more.
+ */
+bool virtio_gpu_window_gives_up(struct virtio_gpu_device *vgdev,
+				struct virtio_gpu_vbuffer *vbuf,
+				struct virtio_gpu_fence *fence)
+{
+	if (!virtio_gpu_window_stopped(vgdev->window))
+		return false;
+	if (fence && vbuf->objs)
+		virtio_gpu_array_unlock_resv(vbuf->objs);
+	virtio_gpu_window_dead(vgdev, vbuf);
+	free_vbuf(vgdev, vbuf);
+	return true;
 }
 
 /* Frees the commands that the host took and did not answer. */

@@ -364,14 +364,14 @@ void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
 
 /**
  * virtio_gpu_window_stopped - is the device about to go, or gone?
- * @window: the window
+ * @window: the window, or NULL
  *
  * Context: Any.
  * Return: true if there is no use in waiting for the host.
  */
 bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window)
 {
-	return READ_ONCE(window->stopped);
+	return window && READ_ONCE(window->stopped);
 }
 
 /**

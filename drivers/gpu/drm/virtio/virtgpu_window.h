@@ -25,6 +25,7 @@ struct seq_file;
 struct virtio_gpu_device;
 struct virtio_gpu_object;
 struct virtio_gpu_object_params;
+struct virtio_gpu_fence;
 struct virtio_gpu_vbuffer;
 
 /* Where a blob is: in the window, or known to the host alone. */
@@ -152,6 +153,9 @@ void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
 			    struct virtio_gpu_vbuffer *vbuf);
+bool virtio_gpu_window_gives_up(struct virtio_gpu_device *vgdev,
+				struct virtio_gpu_vbuffer *vbuf,
+				struct virtio_gpu_fence *fence);
 void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev);
 bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
 			     const struct virtio_gpu_object_params *params);
