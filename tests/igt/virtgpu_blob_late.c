@@ -34,9 +34,17 @@
  * Description: A blob in the guest's memory is closed: its pages are free only when
  *	the host has answered that it uses them no more
  *
- * SUBTEST: unplug-waiting
- * Description: The device goes away while an access waits for the host: that is a
- *	SIGBUS at once, and the device that comes back works. Skipped without TTM, too
+ * SUBTEST: unplug-waiting-%s
+ * Description: The device goes away while a process waits for the host, which does
+ *	not answer: it gets an error, and the device that comes back works. Skipped
+ *	without TTM, too
+ *
+ * arg[1]:
+ *
+ * @unmap:	an access that needs room in the window
+ * @map:	an access for which there is room
+ * @create:	who makes a blob in the guest's memory
+ * @queue:	who sends more commands than the queue takes
  *
  * SUBTEST: unplug-guest
  * Description: The device goes away while blobs in the guest's memory are mapped and
@@ -127,13 +135,16 @@ static void map_new_blob(void)
 	virtgpu_blob_mmap(&gpu, &new);
 }
 
+/* Its exit status is in gone_status. */
+static int gone_status;
+
 static bool gone_within(pid_t pid, double seconds)
 {
 	struct timespec start = {};
 
 	igt_nsec_elapsed(&start);
 	do {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
+		if (waitpid(pid, &gone_status, WNOHANG) == pid)
 			return true;
 		usleep(10000);
 	} while (seconds_since(&start) < seconds);
@@ -234,21 +245,26 @@ static void test_sigbus(void)
 	free_blobs();
 }
 
-static void *need_the_host(void *unused)
-{
-	if (virtgpu_ttm_blobs())
-		(void)*(volatile uint32_t *)map[0];
-	else
-		map_new_blob();
-	return unused;
-}
-
 /* What a process that watches another's mmap lock tells, and is told. */
 struct watch {
 	unsigned int taken;
 	bool moves;
+	bool had_host;	     /* who needed the host had it */
+	bool had_host_early; /* before it was back */
 	bool ended;
 };
+
+static void *need_the_host(void *arg)
+{
+	volatile struct watch *watch = arg;
+
+	if (virtgpu_ttm_blobs())
+		(void)*(volatile uint32_t *)map[0];
+	else
+		map_new_blob();
+	watch->had_host = true;
+	return NULL;
+}
 
 /*
  * In a process of its own: a thread would need the mmap lock for its first page
@@ -267,6 +283,7 @@ static pid_t watch_then_unstall(volatile struct watch *watch)
 		before = watch->taken;
 		sleep(1);
 		watch->moves = watch->taken != before;
+		watch->had_host_early = watch->had_host;
 		stall(false);
 		watch->ended = true;
 		_exit(0);
@@ -308,7 +325,8 @@ static void test_mmap_lock(void (*use)(void))
 	}
 	stall(true);
 	pid = watch_then_unstall(watch);
-	igt_assert_eq(pthread_create(&thread, NULL, need_the_host, NULL), 0);
+	igt_assert_eq(
+		pthread_create(&thread, NULL, need_the_host, (void *)watch), 0);
 	while (!watch->ended) {
 		use();
 		watch->taken++;
@@ -316,6 +334,7 @@ static void test_mmap_lock(void (*use)(void))
 	}
 	pthread_join(thread, NULL);
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
+	igt_assert(!watch->had_host_early);
 	igt_assert_eq(watch->moves, virtgpu_ttm_blobs());
 	if (virtgpu_ttm_blobs()) {
 		igt_assert_eq(map[0][0], 1);
@@ -431,7 +450,7 @@ static void test_unplug(void)
  */
 static pid_t unbind_later(const char *name, int *go)
 {
-	int ends[2];
+	int ends[2], fd;
 	char byte;
 	pid_t pid;
 
@@ -439,39 +458,90 @@ static pid_t unbind_later(const char *name, int *go)
 	pid = fork();
 	igt_assert(pid >= 0);
 	if (!pid) {
-		if (read(ends[0], &byte, 1) == 1)
-			virtgpu_write_file(DRIVER "unbind", name);
-		_exit(0);
+		close(ends[1]);
+		if (read(ends[0], &byte, 1) != 1)
+			_exit(1);
+		fd = open(DRIVER "unbind", O_WRONLY);
+		_exit(write(fd, name, strlen(name)) < 0);
 	}
 	close(ends[0]);
 	*go = ends[1];
 	return pid;
 }
 
-static void test_unplug_waiting(void)
+enum waits {
+	WAITS_UNMAP,
+	WAITS_MAP,
+	WAITS_CREATE,
+	WAITS_QUEUE,
+};
+
+/* The last blob is in the window: its place becomes free. */
+static void make_room(void)
+{
+	blobs--;
+	munmap(map[blobs], BLOB);
+	virtgpu_blob_close(&gpu, &blob[blobs]);
+	for (int i = 0;
+	     virtgpu_window_count("closed") || virtgpu_window_count("leaving");
+	     i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+}
+
+static int make_until_error(uint32_t mem)
+{
+	const struct virtgpu_blob_params params = { .size = BLOB, .mem = mem };
+	struct virtgpu_blob new;
+	int ret = 0;
+
+	for (int i = 0; i < 1000 && !ret; i++)
+		ret = __virtgpu_blob(&gpu, &params, &new);
+	return ret;
+}
+
+/* Whether what waited got the error that it should. */
+static bool wait_for_error(enum waits what)
+{
+	switch (what) {
+	case WAITS_UNMAP:
+	case WAITS_MAP:
+		return touch_is_sigbus(0);
+	case WAITS_CREATE:
+		return make_until_error(VIRTGPU_BLOB_MEM_GUEST) == -ENODEV;
+	case WAITS_QUEUE:
+		return make_until_error(VIRTGPU_BLOB_MEM_HOST3D);
+	}
+	return false;
+}
+
+static void test_unplug_waiting(enum waits what)
 {
 	pid_t unbinder, waiter;
 	char name[64] = "";
-	int status = 0, go;
+	int go;
 
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver waits for ever\n");
 	device_name(name, sizeof(name));
 	unbinder = unbind_later(name, &go);
 	virtgpu_write_file(TIMEOUT, "120000");
 	make_evicted();
+	if (what == WAITS_MAP)
+		make_room();
 	stall(true);
 	waiter = fork();
 	igt_assert(waiter >= 0);
 	if (!waiter)
-		_exit(touch_is_sigbus(0) ? 1 : 2);
-	sleep(2);
-	igt_assert_eq(waitpid(waiter, &status, WNOHANG), 0);
+		_exit(wait_for_error(what) ? 1 : 2);
+	igt_assert(!gone_within(waiter, 3));
 	igt_assert_eq(write(go, "", 1), 1);
 	igt_assert(gone_within(unbinder, 30));
+	igt_assert_eq(gone_status, 0);
 	close(go);
-	igt_assert_eq(waitpid(waiter, &status, 0), waiter);
-	igt_assert(WIFEXITED(status));
-	igt_assert_eq(WEXITSTATUS(status), 1);
+	igt_assert(gone_within(waiter, 30));
+	igt_assert(WIFEXITED(gone_status));
+	igt_assert_eq(WEXITSTATUS(gone_status), 1);
 	stall(false);
 	free_blobs();
 	virtgpu_write_file(DRIVER "bind", name);
@@ -531,6 +601,13 @@ static void test_unplug_guest(void)
 	virtgpu_close(&gpu);
 }
 
+static const char *const waits[] = {
+	[WAITS_UNMAP] = "unmap",
+	[WAITS_MAP] = "map",
+	[WAITS_CREATE] = "create",
+	[WAITS_QUEUE] = "queue",
+};
+
 igt_main
 {
 	igt_fixture igt_install_exit_handler(unstall_at_exit);
@@ -550,9 +627,12 @@ igt_main
 	igt_describe(
 		"regression: the host's pages are not free before it gave them back");
 	igt_subtest("late-guest-free") test_guest_free();
-	igt_describe(
-		"new call: the device goes away while an access waits for the host");
-	igt_subtest("unplug-waiting") test_unplug_waiting();
+	for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+		igt_describe(
+			"new call: the device goes away while somebody waits");
+		igt_subtest_f("unplug-waiting-%s", waits[i])
+			test_unplug_waiting(i);
+	}
 	igt_describe(
 		"new call: the device goes away with blobs of the guest mapped");
 	igt_subtest("unplug-guest") test_unplug_guest();
