@@ -47,6 +47,7 @@ check-intel: ## the suites of KVM on an Intel CPU (EPT, nested VMX), in Bochs
 
 bench: $(KERNELS:%=modules-%) ## what the mode costs, in instructions, faults and exits
 	@$(call script,bench) $(KERNELS)
+	@$(call script,bench-blobs) $(KERNELS)
 
 style: ## the style checks alone
 	@$(vm)/style.sh $(KERNELS)

@@ -7,13 +7,10 @@
 # says nothing of caches, TLB shootdowns and VM exits.
 
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/bench-cpu.sh"
 
 GOAL_OFF=1.001
 GOAL_ON=1.05
-
-# One CPU, one tick an instruction, nothing random.
-BENCH_CPU="-accel tcg,thread=single -cpu max,-rdrand,-rdseed -smp 1 -icount shift=0,sleep=off"
-BENCH_CPU+=" -rtc base=2026-01-01,clock=vm -seed 1"
 
 # measure KERNEL NAME FLAVOUR PARAMETER...
 measure() {

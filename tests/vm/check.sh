@@ -71,7 +71,7 @@ naive_suite() {
 		VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
 			"naive${4:+,$4}" "${5:-300}"
 		! grep -qx 'PASS vm-ends' "$RAW/$name.txt" || return 0
-		! said=$(grep -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
+		! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 			"$console") || break
 		printf '        the kernel of %s died without a word of corrupted memory, try %d: %s\n' \
 			"$name" $try "$(grep -m 1 'FAIL vm-ends' "$RAW/$name.txt")"
@@ -162,6 +162,7 @@ gpu_stream() {
 		ttm_blobs=0,virtgpu_blob_entries,virtgpu_blob_guest 600
 	VM_QEMU=$GPU_IOMMU VM_APPEND=intel_iommu=on vm_suite gpu "$1" virtgpu_guest.iommu gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_guest 300
+	suite bench "$1" blobs "$VM_DIR/bench-blobs.sh" "$1"
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
 }
@@ -194,6 +195,7 @@ plan_kernel() {
 	plan smoke "$1" smoke
 	plan demo "$1" demo
 	plan bench "$1" bench
+	plan bench "$1" blobs
 	plan rig "$1" self-test
 	for program in $REFUSALS; do
 		plan refusals "$1" "$program"

@@ -52,11 +52,12 @@ verdict() { echo "$*" >>"$vm/$out.verdict"; }
 
 # last_words CONSOLE: why the kernel died, as far as it said so, or its last line.
 last_words() {
-	{
-		grep -m 1 -E 'BUG: |BUG at |Oops|general protection|(list|slab|double) .*corruption' "$1"
-		grep -m 1 -E 'RIP: 0010:' "$1"
-		grep -m 1 -E 'Kernel panic' "$1"
-	} | grep . || tail -n 1 "$1"
+	local pattern said=''
+	for pattern in 'BUG: |BUG at |Oops|general protection|(list|slab|double) .*corruption' 'RIP: 0010:' 'Kernel panic'; do
+		said+=$(grep -a -m 1 -E "$pattern" "$1" || true)' '
+	done
+	[ -n "${said// /}" ] || said=$(tail -n 1 "$1")
+	echo "$said"
 }
 
 show_ends() {
@@ -77,7 +78,7 @@ fi
 end=$(sed -n 's/^TTM-PFNMAP-END rc=//p' "$vm/$out.out")
 if [ -z "$end" ]; then
 	show_ends
-	verdict "FAIL vm-ends the VM died before its script ended: $(last_words "$vm/$out.console" | tr '\n' ' ')"
+	verdict "FAIL vm-ends the VM died before its script ended: $(last_words "$vm/$out.console")"
 	die "the VM $kernel $out died before the script $script ended" "kernel log: $vm/$out.console"
 fi
 verdict "PASS vm-ends"

@@ -19,5 +19,5 @@ for name in mapped error wrong-from-gpu wrong-from-cpu; do
 	echo "$name $(field $name /tmp/venus.log)"
 done
 [ ! -f $debugfs/virtio-gpu-window ] || cat $debugfs/virtio-gpu-window
-gpu_unload
+gpu_unload || exit 1
 echo "done 1"

@@ -170,7 +170,7 @@ field() { sed -n "s/.*[ ^]*$1=\([-0-9]*\).*/\1/p" "$2" | tail -n 1; }
 # gpu_used: of the window, in bytes, in either mode.
 gpu_used() {
 	{
-		awk '$1 == "used" { print $2 }' /sys/kernel/debug/dri/0/virtio-gpu-window
+		awk '$1 == "used" { print $2 }' /sys/kernel/debug/dri/0/virtio-gpu-window 2>/dev/null
 		sed -n 's/^total: .* used \([0-9]*\) .*/\1/p' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm
 	} | awk '{ n += $1 } END { print n + 0 }'
 }
