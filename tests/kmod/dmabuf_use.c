@@ -109,10 +109,89 @@ static long dmabuf_use_ioctl_flip(int fd)
 	return ret;
 }
 
+/* What a file holds. */
+struct dmabuf_use_held {
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+};
+
+static struct dmabuf_use_held *dmabuf_use_attach(struct dma_buf *buf)
+{
+	struct dmabuf_use_held *held = kzalloc(sizeof(*held), GFP_KERNEL);
+	int ret;
+
+	if (!held)
+		return ERR_PTR(-ENOMEM);
+	held->attach = dma_buf_attach(buf, dmabuf_use_dev.this_device);
+	ret = PTR_ERR_OR_ZERO(held->attach);
+	if (ret)
+		goto free;
+	held->sgt = dma_buf_map_attachment_unlocked(held->attach,
+						    DMA_BIDIRECTIONAL);
+	ret = PTR_ERR_OR_ZERO(held->sgt);
+	if (!ret)
+		return held;
+	dma_buf_detach(buf, held->attach);
+free:
+	kfree(held);
+	return ERR_PTR(ret);
+}
+
+static void dmabuf_use_detach(struct dmabuf_use_held *held)
+{
+	struct dma_buf *buf = held->attach->dmabuf;
+
+	dma_buf_unmap_attachment_unlocked(held->attach, held->sgt,
+					  DMA_BIDIRECTIONAL);
+	dma_buf_detach(buf, held->attach);
+	dma_buf_put(buf);
+	kfree(held);
+}
+
+static long dmabuf_use_ioctl_hold(struct file *file, void __user *arg)
+{
+	struct dmabuf_use_hold hold;
+	struct dmabuf_use_held *held;
+	struct dma_buf *buf;
+
+	if (copy_from_user(&hold, arg, sizeof(hold)))
+		return -EFAULT;
+	buf = dma_buf_get(hold.fd);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	held = dmabuf_use_attach(buf);
+	if (IS_ERR(held)) {
+		dma_buf_put(buf);
+		return PTR_ERR(held);
+	}
+	hold.address = sg_dma_address(held->sgt->sgl);
+	if (cmpxchg(&file->private_data, NULL, held)) {
+		dmabuf_use_detach(held);
+		return -EBUSY;
+	}
+	return copy_to_user(arg, &hold, sizeof(hold)) ? -EFAULT : 0;
+}
+
+/* misc_open() has left its own pointer here. */
+static int dmabuf_use_open(struct inode *inode, struct file *file)
+{
+	file->private_data = NULL;
+	return 0;
+}
+
+static int dmabuf_use_release(struct inode *inode, struct file *file)
+{
+	if (file->private_data)
+		dmabuf_use_detach(file->private_data);
+	return 0;
+}
+
 static long dmabuf_use_ioctl(struct file *file, unsigned int cmd,
 			     unsigned long arg)
 {
 	switch (cmd) {
+	case DMABUF_USE_HOLD:
+		return dmabuf_use_ioctl_hold(file, (void __user *)arg);
 	case DMABUF_USE_LOOK:
 		return dmabuf_use_ioctl_look((void __user *)arg);
 	case DMABUF_USE_FLIP:
@@ -124,6 +203,8 @@ static long dmabuf_use_ioctl(struct file *file, unsigned int cmd,
 
 static const struct file_operations dmabuf_use_fops = {
 	.owner = THIS_MODULE,
+	.open = dmabuf_use_open,
+	.release = dmabuf_use_release,
 	.unlocked_ioctl = dmabuf_use_ioctl,
 };
 

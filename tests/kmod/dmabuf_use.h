@@ -22,9 +22,23 @@ struct dmabuf_use_look {
 	__s32 fd;
 };
 
+/**
+ * struct dmabuf_use_hold - an attachment that stays
+ * @address: returned address of the first byte, for the device
+ * @fd: the dma-buf
+ * @pad: 0
+ */
+struct dmabuf_use_hold {
+	__u64 address;
+	__s32 fd;
+	__u32 pad;
+};
+
 /* Attach, map, unmap and detach. */
 #define DMABUF_USE_LOOK _IOWR('D', 0x70, struct dmabuf_use_look)
 /* Invert every 32-bit word through a vmap; the argument is the dma-buf. */
 #define DMABUF_USE_FLIP _IO('D', 0x71)
+/* Attach and map, until this file is closed; one for each. */
+#define DMABUF_USE_HOLD _IOWR('D', 0x72, struct dmabuf_use_hold)
 
 #endif

@@ -149,9 +149,9 @@ gpu_stream() {
 		virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
 	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_kvm,virtgpu_blob_late 600
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kvm,virtgpu_blob_late 600
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
-		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_late 300
+		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_late 300
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300

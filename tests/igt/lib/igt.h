@@ -86,6 +86,8 @@ void igt_waitchildren(void);
 void igt_waitchildren_timeout(int seconds, const char *reason);
 typedef void (*igt_exit_handler_t)(int sig);
 void igt_install_exit_handler(igt_exit_handler_t fn);
+void igt_fork_signal_helper(void);
+void igt_stop_signal_helper(void);
 uint64_t igt_nsec_elapsed(struct timespec *start);
 const char *igt_debugfs_mount(void);
 

@@ -279,6 +279,17 @@ void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look)
 	dmabuf_use(DMABUF_USE_LOOK, look);
 }
 
+int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
+{
+	struct dmabuf_use_hold hold = { .fd = dmabuf };
+	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
+
+	igt_assert_fd(fd);
+	igt_assert_eq(ioctl(fd, DMABUF_USE_HOLD, &hold) ? -errno : 0, 0);
+	*address = hold.address;
+	return fd;
+}
+
 void virtgpu_dmabuf_flip(int dmabuf)
 {
 	dmabuf_use(DMABUF_USE_FLIP, (void *)(uintptr_t)dmabuf);

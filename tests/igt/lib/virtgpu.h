@@ -76,6 +76,8 @@ void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 /* As a driver that imports the dma-buf sees it: tests/kmod/dmabuf_use.h. */
 struct dmabuf_use_look;
 void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look);
+/* Attached and mapped, until what it returns is closed; @address: for the device. */
+int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address);
 /* Inverts each word through the kernel's own mapping. */
 void virtgpu_dmabuf_flip(int dmabuf);
 

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: virtgpu blob window
+ * Category: Core
+ * Mega feature: General Core features
+ * Sub-category: virtio-gpu
+ * Functionality: which blobs are in the host-visible window, and where
+ * Description: What the tracepoints of the window (virtio_gpu_window:*) tell while
+ *	blobs of more than its size are used, and what can be done with a mapping.
+ *
+ * SUBTEST: window-lru
+ * Description: The blobs that go are those whose faults are the longest ago, in that
+ *	order
+ *
+ * SUBTEST: window-reuse
+ * Description: No range is given to a blob while the host has another one there, or
+ *	has not confirmed that it is gone
+ *
+ * SUBTEST: window-pinned
+ * Description: A blob stays where it is while a driver that imports its dma-buf has
+ *	its address, and can be evicted when it has not
+ *
+ * SUBTEST: map-signals
+ * Description: Signals arrive all the time while blobs are used; with TTM, of more
+ *	than the window's size
+ *
+ * SUBTEST: map-moved
+ * Description: A mapping is moved, and half of it unmapped
+ *
+ * SUBTEST: map-no-gup
+ * Description: Nobody gets a reference to a page of the window
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "virtgpu.h"
+
+#define MIB(n) ((uint64_t)(n) << 20)
+#define BLOB MIB(4)
+#define MAX_BLOBS 64
+#define MAX_EVENTS 4096
+#define ROUNDS 3
+#define TRACING "/sys/kernel/tracing/"
+#define EVENTS TRACING "events/virtio_gpu_window/"
+
+static struct virtgpu gpu;
+static struct virtgpu_blob blob[MAX_BLOBS];
+static uint32_t *volatile map[MAX_BLOBS];
+static unsigned int blobs;
+
+struct event {
+	char name[16];
+	uint32_t blob;
+	uint64_t start, size;
+};
+
+static struct event events[MAX_EVENTS];
+static unsigned int event_count;
+
+static unsigned int window_blobs(void)
+{
+	return virtgpu_window_size() / BLOB;
+}
+
+static void touch(unsigned int i)
+{
+	map[i][0] = i;
+}
+
+/* The first ones take the window, as far as they go. */
+static void make_blobs(unsigned int count)
+{
+	igt_assert(count <= MAX_BLOBS);
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	for (blobs = 0; blobs < count; blobs++) {
+		virtgpu_blob(&gpu, BLOB, &blob[blobs]);
+		map[blobs] = virtgpu_blob_mmap(&gpu, &blob[blobs]);
+	}
+}
+
+static void free_blobs(void)
+{
+	for (unsigned int i = 0; i < blobs; i++)
+		munmap(map[i], BLOB);
+	virtgpu_close(&gpu);
+	if (virtgpu_ttm_blobs())
+		virtgpu_window_wait_empty();
+}
+
+static void trace(bool on)
+{
+	FILE *file;
+
+	if (on) {
+		file = fopen(TRACING "trace", "w");
+		igt_assert(file);
+		fclose(file);
+	}
+	virtgpu_write_file(EVENTS "enable", on ? "1" : "0");
+}
+
+static void read_events(void)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	struct event *event = events;
+	char line[512], *at;
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file)) {
+		at = strstr(line, " virtio_gpu_range_");
+		if (*line == '#' || !at)
+			continue;
+		igt_assert(event < events + MAX_EVENTS);
+		igt_assert_eq(sscanf(at,
+				     " virtio_gpu_range_%15[a-z]: blob=%" SCNu32
+				     " start=%" SCNx64 " size=%" SCNx64,
+				     event->name, &event->blob, &event->start,
+				     &event->size),
+			      4);
+		event++;
+	}
+	fclose(file);
+	event_count = event - events;
+}
+
+static bool is(const struct event *event, const char *name)
+{
+	return !strcmp(event->name, name);
+}
+
+static unsigned int evicted(uint32_t resource)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < event_count; i++)
+		n += is(&events[i], "evict") && events[i].blob == resource;
+	return n;
+}
+
+static void require_ttm(void)
+{
+	igt_require_f(virtgpu_ttm_blobs(), "without TTM no blob is evicted\n");
+	virtgpu_window_wait_empty();
+}
+
+static void test_lru(void)
+{
+	const unsigned int room = window_blobs();
+	unsigned int next = 0;
+
+	require_ttm();
+	make_blobs(room + room / 2);
+	/* The other way round than they were made. */
+	for (unsigned int i = 0; i < room; i++)
+		touch(room - 1 - i);
+	trace(true);
+	for (unsigned int i = room; i < blobs; i++)
+		touch(i);
+	trace(false);
+	read_events();
+	for (unsigned int i = 0; i < event_count; i++)
+		if (is(&events[i], "evict"))
+			igt_assert_eq(events[i].blob,
+				      blob[room - 1 - next++].resource);
+	igt_assert_eq(next, blobs - room);
+	free_blobs();
+}
+
+static bool overlap(const struct event *a, const struct event *b)
+{
+	return a->start < b->start + b->size && b->start < a->start + a->size;
+}
+
+/* Is there another blob where this one is to be mapped? */
+static bool taken(unsigned int map)
+{
+	for (unsigned int i = map; i--;) {
+		if (!overlap(&events[i], &events[map]))
+			continue;
+		/* What was there last. */
+		return !is(&events[i], "returned");
+	}
+	return false;
+}
+
+static void test_reuse(void)
+{
+	unsigned int reused = 0;
+
+	require_ttm();
+	trace(true);
+	make_blobs(2 * window_blobs());
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		for (unsigned int i = 0; i < blobs; i++)
+			touch(i);
+	free_blobs();
+	trace(false);
+	read_events();
+	for (unsigned int i = 0; i < event_count; i++) {
+		if (!is(&events[i], "map"))
+			continue;
+		igt_assert_f(!taken(i), "%" PRIx64 " is somebody's\n",
+			     events[i].start);
+		reused++;
+	}
+	igt_assert_lt(ROUNDS * (int)window_blobs(), reused);
+}
+
+static void test_pinned(void)
+{
+	uint64_t address;
+	int dmabuf, hold;
+
+	require_ttm();
+	make_blobs(2 * window_blobs());
+	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	hold = virtgpu_dmabuf_hold(dmabuf, &address);
+	igt_assert_lte_u64(virtgpu_window_base(), address);
+	igt_assert_lte_u64(address + BLOB,
+			   virtgpu_window_base() + virtgpu_window_size());
+	trace(true);
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	read_events();
+	igt_assert_eq(evicted(blob[0].resource), 0);
+	igt_assert_lt(0, evicted(blob[1].resource));
+	close(hold);
+	for (unsigned int i = 1; i < blobs; i++)
+		touch(i);
+	trace(false);
+	read_events();
+	igt_assert_eq(evicted(blob[0].resource), 1);
+	igt_assert_eq(map[0][0], 0);
+	close(dmabuf);
+	free_blobs();
+}
+
+static void test_signals(void)
+{
+	make_blobs(virtgpu_ttm_blobs() ? 2 * window_blobs() :
+					 window_blobs() / 2);
+	igt_fork_signal_helper();
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		for (unsigned int i = 0; i < blobs; i++)
+			for (uint32_t j = 0; j < BLOB / 4; j += 1024)
+				map[i][j] = i * j + round;
+		for (unsigned int i = 0; i < blobs; i++)
+			for (uint32_t j = 0; j < BLOB / 4; j += 1024)
+				igt_assert_eq_u32(map[i][j], i * j + round);
+	}
+	igt_stop_signal_helper();
+	free_blobs();
+}
+
+static void test_moved(void)
+{
+	uint32_t *moved, *to;
+
+	make_blobs(virtgpu_ttm_blobs() ? 2 * window_blobs() : 2);
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	map[0][BLOB / 4 - 1] = 17;
+	to = mmap(NULL, BLOB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(to != MAP_FAILED);
+	moved = mremap(map[0], BLOB, BLOB, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	igt_assert(moved == to);
+	igt_assert_eq(munmap(moved, BLOB / 2), 0);
+	for (unsigned int i = 1; i < blobs; i++)
+		touch(i);
+	/* By now it was evicted. */
+	igt_assert_eq_u32(moved[BLOB / 4 - 1], 17);
+	igt_assert_eq(munmap(moved + BLOB / 8, BLOB / 2), 0);
+	map[0] = virtgpu_blob_mmap(&gpu, &blob[0]);
+	igt_assert_eq_u32(map[0][BLOB / 4 - 1], 17);
+	free_blobs();
+}
+
+static void test_no_gup(void)
+{
+	uint32_t word;
+	struct iovec here = { .iov_base = &word, .iov_len = sizeof(word) };
+	struct iovec there = { .iov_len = sizeof(word) };
+	int ends[2];
+
+	make_blobs(1);
+	touch(0);
+	there.iov_base = map[0];
+	igt_assert_eq(process_vm_readv(getpid(), &here, 1, &there, 1, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+	igt_assert_eq(pipe(ends), 0);
+	igt_assert_eq(vmsplice(ends[1], &there, 1, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+	close(ends[0]);
+	close(ends[1]);
+	free_blobs();
+}
+
+igt_main
+{
+	igt_describe("new call: the window's tracepoints tell who goes first");
+	igt_subtest("window-lru") test_lru();
+	igt_describe("new call: the window's tracepoints tell who was where");
+	igt_subtest("window-reuse") test_reuse();
+	igt_describe("new call: an importer keeps a blob from being evicted");
+	igt_subtest("window-pinned") test_pinned();
+	igt_describe("regression: signals while blobs are used");
+	igt_subtest("map-signals") test_signals();
+	igt_describe("regression: mremap() and munmap() of a part");
+	igt_subtest("map-moved") test_moved();
+	igt_describe("regression: GUP is refused");
+	igt_subtest("map-no-gup") test_no_gup();
+}
