@@ -6,6 +6,7 @@
 
 gpu_disk || exit 1
 load drm_kms_helper fbdev_emulation=0 || exit 1
+# shellcheck disable=SC2086 # no word if there is none
 load virtio-gpu $2 || exit 1
 export VK_DRIVER_FILES=/usr/share/vulkan/icd.d/virtio_icd.json
 debugfs=/sys/kernel/debug/dri/0
