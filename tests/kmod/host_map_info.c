@@ -37,7 +37,7 @@ static int host_map_info_answer(struct kprobe *probe, struct pt_regs *regs)
 	if (now < 0 ||
 	    le32_to_cpu(resp->hdr.type) != VIRTIO_GPU_RESP_OK_MAP_INFO)
 		return 0;
-	resp->map_info = cpu_to_le32(now);
+	resp->map_info = now;
 	changed++;
 	return 0;
 }
