@@ -72,11 +72,11 @@ proved() {
 "$VM_DIR/root.sh" base
 # The second half's trees meanwhile. What goes wrong is said when they are needed.
 mkdir -p "$LOGS"
-{
-	"$VM_DIR/root.sh" gpu
-	"$VM_DIR/root.sh" mesa
-} >"$LOGS/demo-trees.log" 2>&1 &
-trees=$!
+trees=()
+for layer in gpu mesa; do
+	"$VM_DIR/root.sh" $layer >"$LOGS/demo-tree-$layer.log" 2>&1 &
+	trees+=($!)
+done
 "$VM_DIR/build-igt.sh"
 for kernel; do
 	pin_kernel "$kernel"
@@ -90,7 +90,7 @@ for kernel; do
 done
 printf '\nProved in %d s: on %s a TTM buffer that breaks a KVM guest works in the PFNMAP mode, data and reference counts intact. Next: Documentation/gpu/ttm-pfnmap.rst\n' \
 	"$(since_start)" "$(kernels_text "$@")"
-if kill -0 $trees 2>/dev/null; then
+if kill -0 "${trees[@]}" 2>/dev/null; then
 	say "  ....   the trees of the second half, begun meanwhile"
-	wait $trees || true
 fi
+wait "${trees[@]}" || true

@@ -96,14 +96,15 @@ works() {
 	nothing_left
 }
 
-# during TEXT DO COMMAND...: start it, and DO when it prints TEXT; $pid is its process.
+# during TEXT DO COMMAND...: start it, and DO when it prints TEXT, or has made the file
+# of this name; $pid is its process.
 during() {
 	local text=$1 act=$2
 	shift 2
 	: >"$said"
 	"$@" >"$said" 2>&1 </dev/null &
 	pid=$!
-	until [ -z "$text" ] || grep -qF "$text" "$said" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+	until [ -e "$text" ] || grep -qF "$text" "$said" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
 	sleep 0.3
 	$act
 	! wait "$pid" 2>/dev/null || complain "it succeeded: $*"
@@ -222,7 +223,8 @@ full_build() {
 	works "${MAKE[@]}" modules
 	verdict full-disk-in-a-build
 	rm -f "$copy/build/vm"/*
-	during "" fill_it "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	# It has looked for space by then.
+	during "$copy/build/vm/base.lock" fill_it "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
 	says "The disk is full: free some space"
 	nothing_left
 	free_it

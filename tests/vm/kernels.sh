@@ -56,7 +56,7 @@ fi
 
 name=$kernel-$(cat "$kernels/apt-$suite$flavour/version")
 if [ ! -d "$kernels/$name" ]; then
-	half_made "$kernels/$name.tmp" "$kernels/apt-$suite/debs"
+	half_made "$kernels/$name.tmp" "$kernels/apt-$suite$flavour/debs"
 	need_space "$kernels" 2500 "kernel $kernel"
 	step "fetch-$kernel" "fetch Debian's $name (image, headers, source), once per version" \
 		"${fetch[@]}" download

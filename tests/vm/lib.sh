@@ -100,6 +100,25 @@ remove_half_made() {
 	done
 }
 
+# end_children PID...: scripts of ours may have something half made, and clean up.
+end_children() {
+	local pid n scripts=()
+	for pid; do
+		if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == "bash $VM_DIR/"* ]]; then
+			scripts+=("$pid")
+			kill -TERM "$pid" || true
+		else
+			kill -KILL "$pid" || true
+		fi
+	done
+	for ((n = 0; n < 100 && ${#scripts[@]} > 0; n++)); do
+		kill -0 "${scripts[@]}" || break
+		sleep 0.1
+	done
+	[ $# -eq 0 ] || kill -KILL "$@" || true
+	wait || true
+} 2>/dev/null
+
 # Every script ends here, however it ends (but by SIGKILL).
 leave() {
 	local rc=$? me children=()
@@ -107,7 +126,7 @@ leave() {
 	# but there the children end anyway.)
 	read -r me _ </proc/self/stat
 	[ "$me" != $$ ] || read -r -a children </proc/self/task/$$/children || true
-	{ [ ${#children[@]} -eq 0 ] || kill -KILL "${children[@]}"; wait; } 2>/dev/null || true
+	end_children "${children[@]}"
 	if [ $rc -ne 0 ] && { [ "$RIG_OUTERMOST" = $$ ] || [ ${#HALF_MADE[@]} -gt 0 ]; }; then
 		note_full_disk
 	fi
