@@ -205,9 +205,9 @@ static void trace_remove(int sig)
 	rmdir(TRACING);
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture
+	igt_fixture()
 	{
 		igt_require_f(has_ept(), "no kvm_intel with EPT\n");
 		kvm_bo_require(VTTM_MODE);

@@ -930,9 +930,9 @@ static void fail_module_init(void)
 	use_device(VTTM_MODE);
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture
+	igt_fixture()
 	{
 		setup_injection();
 		igt_set_timeout(SECONDS, "fault injection");

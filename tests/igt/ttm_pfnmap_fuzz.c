@@ -937,7 +937,7 @@ static const char help[] =
 
 static void subtests(void)
 {
-	igt_fixture
+	igt_fixture()
 	{
 		kvm_bo_require(VTTM_MODE);
 		close(vttm_open(VTTM_STOCK));

@@ -907,7 +907,7 @@ static void subtests(void)
 		[HOLDER_CGROUP] = "cgroup-removed",
 	};
 
-	igt_fixture
+	igt_fixture()
 	{
 		kvm_bo_require(VTTM_MODE);
 		close(vttm_open(VTTM_STOCK));

@@ -381,9 +381,9 @@ static void other_subtests(enum vttm_kind kind)
 	igt_subtest_f("%s-slot-over-a-hole", name) kvm_bo_run(kind, &test);
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture() igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for_each_index(i, cpu_modes)
 	{

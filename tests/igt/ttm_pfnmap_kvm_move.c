@@ -210,7 +210,7 @@ static void unplug_subtests(enum vttm_kind kind)
 	static char device[2][64];
 	struct kvm_bo_test test = { .fn = unplug, .size = KVM_BO_MIB(2) };
 
-	igt_fixture
+	igt_fixture()
 	{
 		int fd = __vttm_open(kind);
 
@@ -225,7 +225,7 @@ static void unplug_subtests(enum vttm_kind kind)
 		igt_describe("The device is pulled under a VM.");
 		igt_subtest_f("%s-i8-unplug-%s", vttm_kind_name(kind),
 			      kvm_bo_cachings[i].name) kvm_bo_run(kind, &test);
-		igt_fixture
+		igt_fixture()
 		{
 			if (device[kind][0])
 				replug_if_gone(kind, device[kind]);
@@ -233,7 +233,7 @@ static void unplug_subtests(enum vttm_kind kind)
 	}
 }
 
-igt_main
+int igt_main()
 {
 	const struct kvm_bo_test evict_test = {
 		.fn = evict,
@@ -241,7 +241,7 @@ igt_main
 		.flags = VTTM_BO_VRAM,
 	};
 
-	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture() igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (int i = 0; i < KVM_BO_CACHINGS; i++)

@@ -32,6 +32,9 @@
  *
  * SUBTEST: %s-imported-by-another-client
  * Description: Another DRM file imports the dma-buf; its mapping is the memslot
+ *
+ * SUBTEST: %s-dumb-buffer
+ * Description: A dumb buffer's mapping is the memslot
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -214,6 +217,29 @@ static void imported(struct kvm_bo *bo, const void *arg)
 	close(dmabuf);
 }
 
+/* In the BO's place: 32 bits a pixel, 4096 bytes a line. */
+static void dumb_buffer(struct kvm_bo *bo, const void *arg)
+{
+	struct drm_mode_create_dumb create = {
+		.width = 1024,
+		.height = bo->size / 4096,
+		.bpp = 32,
+	};
+	struct drm_mode_map_dumb offset = {};
+
+	(void)arg;
+	kvm_bo_free(bo);
+	igt_assert_eq(vttm_ioctl(bo->fd, DRM_IOCTL_MODE_CREATE_DUMB, &create),
+		      0);
+	igt_assert_eq_u64(create.size, bo->size);
+	bo->handle = offset.handle = create.handle;
+	igt_assert_eq(vttm_ioctl(bo->fd, DRM_IOCTL_MODE_MAP_DUMB, &offset), 0);
+	bo->map = mmap(NULL, bo->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bo->fd, offset.offset);
+	igt_assert(bo->map != MAP_FAILED);
+	slot_on(bo, bo->map);
+}
+
 static const struct {
 	const char *name, *describe;
 	void (*fn)(struct kvm_bo *bo, const void *arg);
@@ -233,11 +259,13 @@ static const struct {
 	  dma_buf_slot, VTTM_BO_WC },
 	{ "imported-by-another-client", "Another client's mapping of the BO.",
 	  imported, VTTM_BO_CACHED },
+	{ "dumb-buffer", "A dumb buffer is the memslot.", dumb_buffer,
+	  VTTM_BO_CACHED },
 };
 
-igt_main
+int igt_main()
 {
-	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture() igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

@@ -544,9 +544,9 @@ static const struct {
 	  swapout_under_guest, true, VTTM_BO_WC, NULL },
 };
 
-igt_main
+int igt_main()
 {
-	igt_fixture igt_require_f(kvm_available(), "no usable /dev/kvm\n");
+	igt_fixture() igt_require_f(kvm_available(), "no usable /dev/kvm\n");
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

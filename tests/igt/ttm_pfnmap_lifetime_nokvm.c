@@ -185,7 +185,7 @@ static void keeps(struct kvm_bo *bo, const void *arg)
 	kvm_guest_destroy(guest);
 }
 
-igt_main
+int igt_main()
 {
 	const struct kvm_bo_test mark_test = {
 		.fn = touched_is_marked,

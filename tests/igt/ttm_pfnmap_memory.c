@@ -338,7 +338,7 @@ static void run(enum vttm_kind kind, void (*fn)(struct kvm_bo *, const void *))
 	kernel_log_assert_clean(&log);
 }
 
-igt_main
+int igt_main()
 {
 	for (enum vttm_kind kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		const char *name = vttm_kind_name(kind);

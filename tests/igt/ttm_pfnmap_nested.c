@@ -470,7 +470,7 @@ static bool has_nested(void)
 	return c == 'Y' || c == '1';
 }
 
-igt_main
+int igt_main()
 {
 	static const char *const ways[] = {
 		[GIVE_UP_SWAPOUT] = "swapout",
@@ -483,7 +483,7 @@ igt_main
 		.flags = VTTM_BO_CACHED,
 	};
 
-	igt_fixture
+	igt_fixture()
 	{
 		igt_require_f(has_nested(), "no kvm_intel with nested\n");
 		kvm_bo_require(VTTM_MODE);

@@ -231,9 +231,9 @@ static bool innocent_lives(void)
 	return lives;
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture
+	igt_fixture()
 	{
 		int fd;
 

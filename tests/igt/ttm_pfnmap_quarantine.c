@@ -414,6 +414,17 @@ static void take_by_move(struct kvm_bo *bo)
 	vttm_move(bo->fd, bo->handle, VTTM_PL_VRAM);
 }
 
+/* The first exposure of another BO, while this one's pages cannot be given on. */
+static void take_and_fault(struct kvm_bo *bo)
+{
+	uint32_t other = vttm_create(bo->fd, bo->size, VTTM_BO_CACHED);
+	char *map = vttm_mmap(bo->fd, other, bo->size);
+
+	kvm_bo_free(bo);
+	memset(map, 1, bo->size);
+	/* It stays until the process ends. */
+}
+
 static const struct taking {
 	const char *name;
 	void (*take)(struct kvm_bo *bo);
@@ -421,6 +432,7 @@ static const struct taking {
 	{ "free", kvm_bo_free },
 	{ "swapout", take_by_swapout },
 	{ "move", take_by_move },
+	{ "fault", take_and_fault },
 };
 
 static void take_pages(struct kvm_bo *bo, const void *arg)
@@ -540,12 +552,12 @@ static void run_and_compare(void (*run)(struct report *report),
 	igt_assert_eq_u64(report->quarantined, expected->quarantined);
 }
 
-igt_main
+int igt_main()
 {
 	int fd;
 	struct report *report = NULL;
 
-	igt_fixture
+	igt_fixture()
 	{
 		kvm_bo_require(VTTM_MODE);
 		old_bound = bound_get();
@@ -635,5 +647,5 @@ igt_main
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++)
 		subtests_with_twins(kind);
 
-	igt_fixture bound_set(old_bound, false);
+	igt_fixture() bound_set(old_bound, false);
 }

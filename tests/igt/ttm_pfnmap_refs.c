@@ -51,6 +51,18 @@
  * SUBTEST: i7-move-pages-%s
  * Description: move_pages() of BO pages: status -EFAULT
  *
+ * SUBTEST: i7-gup-get-%s
+ * Description: A driver calls get_user_pages()
+ *
+ * SUBTEST: i7-gup-get-fast-%s
+ * Description: A driver calls get_user_pages_fast()
+ *
+ * SUBTEST: i7-gup-pin-%s
+ * Description: A driver calls pin_user_pages() for long
+ *
+ * SUBTEST: i7-gup-pin-fast-%s
+ * Description: A driver calls pin_user_pages_fast()
+ *
  * SUBTEST: i7-copies-%s
  * Description: What copies and takes no reference works: write(), read(),
  *	send(), reading a pipe by vmsplice(), a process's own futex
@@ -116,6 +128,7 @@
 #include <unistd.h>
 #include <linux/futex.h>
 
+#include "gup_try.h"
 #include "igt.h"
 #include "kvm_bo.h"
 
@@ -470,6 +483,42 @@ static int futex_wake(void *addr, int op)
 	return syscall(SYS_futex, addr, op, 1, NULL, NULL, 0) < 0 ? -errno : 0;
 }
 
+static int gup(void *addr, size_t len, enum gup_try_how how)
+{
+	struct gup_try try = {
+		.address = (uintptr_t)addr,
+		.pages = len / PAGE,
+		.how = how,
+	};
+	int fd = open("/dev/gup_try", O_RDWR | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -ENODEV;
+	ret = ioctl(fd, GUP_TRY_TRY, &try) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int gup_get(void *addr, size_t len)
+{
+	return gup(addr, len, GUP_TRY_GET);
+}
+
+static int gup_get_fast(void *addr, size_t len)
+{
+	return gup(addr, len, GUP_TRY_GET_FAST);
+}
+
+static int gup_pin(void *addr, size_t len)
+{
+	return gup(addr, len, GUP_TRY_PIN);
+}
+
+static int gup_pin_fast(void *addr, size_t len)
+{
+	return gup(addr, len, GUP_TRY_PIN_FAST);
+}
+
 static int shared_futex(void *addr, size_t len)
 {
 	int ret = futex_wake(addr, FUTEX_WAKE);
@@ -538,6 +587,14 @@ static const struct way {
 	  -EFAULT },
 	{ "userfaultfd", "regression: userfaultfd on a BO.",
 	  userfaultfd_register, -EINVAL },
+	{ "gup-get", "regression: get_user_pages() of a BO.", gup_get,
+	  -EFAULT },
+	{ "gup-get-fast", "regression: get_user_pages_fast() of a BO.",
+	  gup_get_fast, -EFAULT },
+	{ "gup-pin", "regression: pin_user_pages(FOLL_LONGTERM) of a BO.",
+	  gup_pin, -EFAULT },
+	{ "gup-pin-fast", "regression: pin_user_pages_fast() of a BO.",
+	  gup_pin_fast, -EFAULT },
 	{ "move-pages", "regression: move_pages() of a BO.", move_pages_to_node,
 	  -EFAULT },
 };
@@ -1315,7 +1372,7 @@ static void violation_stock(void)
 	close(fd);
 }
 
-igt_main
+int igt_main()
 {
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		const char *name = vttm_kind_name(kind);

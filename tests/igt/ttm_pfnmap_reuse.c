@@ -517,9 +517,9 @@ static void one_process(void (*fn)(void))
 	vttm_wait_quarantine_empty(5);
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture
+	igt_fixture()
 	{
 		int fd;
 
@@ -576,7 +576,7 @@ igt_main
 	igt_subtest("i5-vmm-of-a-server-keeps-pages")
 		two_processes(server, true);
 
-	igt_fixture
+	igt_fixture()
 	{
 		vttm_parameter_set("pfnmap_reuse", false);
 		vttm_parameter_set("pfnmap_quarantine_mb", DEFAULT_BOUND);

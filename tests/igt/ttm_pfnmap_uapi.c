@@ -1386,6 +1386,7 @@ static void beyond_the_bo(enum vttm_kind kind)
 		kvm_host_verify(bo.map, &job);
 		kvm_bo_check_counts(&bo);
 	}
+	igt_assert_eq(bo.refused, kind == VTTM_STOCK);
 	kvm_guest_destroy(guest);
 	kvm_bo_fini(&bo);
 }
@@ -1502,7 +1503,7 @@ static void leak_check_can_fail(void)
 	assert_state(&before);
 }
 
-igt_main
+int igt_main()
 {
 	igt_describe("control: the check after each subtest notices 12 MiB.");
 	igt_subtest("leak-check-can-fail") leak_check_can_fail();

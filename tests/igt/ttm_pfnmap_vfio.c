@@ -542,7 +542,7 @@ static void subtests(void)
 		{ "first", FIRST },
 	};
 
-	igt_fixture
+	igt_fixture()
 	{
 		close(vttm_open(VTTM_STOCK));
 		edu_name();

@@ -187,7 +187,7 @@ static void test_entries_too_many(void)
 	virtgpu_expect_refusals(ttm ? 1 : 2);
 }
 
-igt_main
+int igt_main()
 {
 	igt_describe(
 		"Entries of 64 MiB in unused memory (twin: entries-churn)");

@@ -429,7 +429,7 @@ static void test_kvm_dmabuf(const struct kind *kind)
 	close(fd);
 }
 
-igt_main
+int igt_main()
 {
 	igt_describe("The host refuses a HOST3D_GUEST blob (twin: within)");
 	igt_subtest("guest-refused") test_refused();

@@ -214,9 +214,9 @@ static void test_running(void)
 	setup_free();
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture igt_require(kvm_available());
+	igt_fixture() igt_require(kvm_available());
 	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
 		igt_describe(
 			"regression: a guest is the first to touch a blob");

@@ -608,9 +608,9 @@ static const char *const waits[] = {
 	[WAITS_QUEUE] = "queue",
 };
 
-igt_main
+int igt_main()
 {
-	igt_fixture igt_install_exit_handler(unstall_at_exit);
+	igt_fixture() igt_install_exit_handler(unstall_at_exit);
 	igt_describe("Kill a process that waits for the host (twin: within)");
 	igt_subtest("late-kill") test_kill();
 	igt_describe("An access that the host does not answer (twin: within)");

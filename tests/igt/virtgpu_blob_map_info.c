@@ -183,9 +183,9 @@ static void test_changes(void)
 	virtgpu_window_wait_empty();
 }
 
-igt_main
+int igt_main()
 {
-	igt_fixture
+	igt_fixture()
 	{
 		igt_require_f(virtgpu_window_base() >> 32,
 			      "the firmware's MTRRs rule below 4 GiB\n");

@@ -634,7 +634,7 @@ static void test_refused_map(void)
 	virtgpu_close(&gpu);
 }
 
-igt_main
+int igt_main()
 {
 	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
 		igt_describe(

@@ -299,7 +299,7 @@ static void test_no_gup(void)
 	free_blobs();
 }
 
-igt_main
+int igt_main()
 {
 	igt_describe("new call: the window's tracepoints tell who goes first");
 	igt_subtest("window-lru") test_lru();

@@ -34,10 +34,10 @@
 
 struct option;
 
-#define IGT_EXIT_SUCCESS	0
-#define IGT_EXIT_SKIP		77
-#define IGT_EXIT_INVALID	79
-#define IGT_EXIT_FAILURE	98
+#define IGT_EXIT_SUCCESS 0
+#define IGT_EXIT_SKIP 77
+#define IGT_EXIT_INVALID 79
+#define IGT_EXIT_FAILURE 98
 
 enum igt_log_level {
 	IGT_LOG_DEBUG,
@@ -63,13 +63,13 @@ typedef int (*igt_opt_handler_t)(int opt, int opt_index, void *data);
 int igt_subtest_init_parse_opts(int *argc, char **argv,
 				const char *extra_short_opts,
 				const struct option *extra_long_opts,
-				const char *help_str,
-				igt_opt_handler_t handler, void *handler_data);
+				const char *help_str, igt_opt_handler_t handler,
+				void *handler_data);
 void igt_simple_init_parse_opts(int *argc, char **argv,
 				const char *extra_short_opts,
 				const struct option *extra_long_opts,
-				const char *help_str,
-				igt_opt_handler_t handler, void *handler_data);
+				const char *help_str, igt_opt_handler_t handler,
+				void *handler_data);
 void igt_exit(void) __igt_noreturn;
 void igt_success(void);
 void igt_skip(const char *f, ...) __igt_printf(1, 2) __igt_noreturn;
@@ -78,8 +78,8 @@ void igt_describe_f(const char *fmt, ...) __igt_printf(1, 2);
 const char *igt_test_name(void);
 const char *igt_subtest_name(void);
 bool igt_only_list_subtests(void);
-void igt_log(const char *domain, enum igt_log_level level,
-	     const char *format, ...) __igt_printf(3, 4);
+void igt_log(const char *domain, enum igt_log_level level, const char *format,
+	     ...) __igt_printf(3, 4);
 void igt_set_timeout(unsigned int seconds, const char *op);
 void igt_reset_timeout(void);
 void igt_waitchildren(void);
@@ -112,7 +112,9 @@ void __igt_fail_assert(const char *domain, const char *file, const int line,
 #define __igt_paste(a, b) __igt_paste2(a, b)
 #define __igt_unique(name) __igt_paste(__igt_##name##_, __LINE__)
 
-#define igt_main \
+/* "int igt_main()", then the body, as tests of current IGT have it. */
+#define igt_main() \
+	main(int argc, char **argv); \
 	static void __igt_unique(body)(void); \
 	int main(int argc, char **argv) \
 	{ \
@@ -123,7 +125,8 @@ void __igt_fail_assert(const char *domain, const char *file, const int line,
 	} \
 	static void __igt_unique(body)(void)
 
-#define igt_simple_main \
+#define igt_simple_main() \
+	main(int argc, char **argv); \
 	static void __igt_unique(body)(void); \
 	int main(int argc, char **argv) \
 	{ \
@@ -139,25 +142,25 @@ void __igt_fail_assert(const char *domain, const char *file, const int line,
 	for (int __igt_unique(once) = 1; __igt_unique(once); \
 	     __igt_unique(once) = 0, (done))
 
-#define igt_fixture \
+#define igt_fixture() \
 	if (sigsetjmp(igt_subtest_jmpbuf, 1) == 0 && __igt_fixture()) \
-		__igt_block(__igt_fixture_complete())
+	__igt_block(__igt_fixture_complete())
 
 #define igt_subtest(name) \
 	if (__igt_run_subtest((name), __FILE__, __LINE__) && \
 	    sigsetjmp(igt_subtest_jmpbuf, 1) == 0) \
-		__igt_block(igt_success())
+	__igt_block(igt_success())
 
 #define igt_subtest_with_dynamic(name) \
 	if (__igt_run_subtest((name), __FILE__, __LINE__) && \
 	    sigsetjmp(igt_subtest_jmpbuf, 1) == 0 && \
 	    (__igt_enter_dynamic_container(), true)) \
-		__igt_block(igt_success())
+	__igt_block(igt_success())
 
 #define igt_dynamic(name) \
 	if (__igt_run_dynamic_subtest(name) && \
 	    sigsetjmp(igt_dynamic_jmpbuf, 1) == 0) \
-		__igt_block(igt_success())
+	__igt_block(igt_success())
 
 static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 {
@@ -177,13 +180,14 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 
 #define igt_subtest_group \
 	for (int __igt_unique(run) = 1, __igt_unique(skip) = 0, \
-	     __igt_unique(desc) = 0; \
+		 __igt_unique(desc) = 0; \
 	     __igt_unique(run) && \
 	     (__igt_subtest_group_save(&__igt_unique(skip), \
-				       &__igt_unique(desc)), true); \
+				       &__igt_unique(desc)), \
+	      true); \
 	     __igt_unique(run) = 0, \
-	     __igt_subtest_group_restore(__igt_unique(skip), \
-					 __igt_unique(desc)))
+		 __igt_subtest_group_restore(__igt_unique(skip), \
+					     __igt_unique(desc)))
 
 #define igt_describe(text) igt_describe_f("%s", (text))
 
@@ -200,11 +204,11 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 					 fmt); \
 	} while (0)
 
-#define igt_require(e)		__igt_skip_if(!(e), #e, NULL)
-#define igt_require_f(e, f...)	__igt_skip_if(!(e), #e, f)
-#define igt_require_fd(fd)	__igt_skip_if((fd) < 0, #fd " >= 0", NULL)
-#define igt_skip_on(e)		__igt_skip_if((e), "!(" #e ")", NULL)
-#define igt_skip_on_f(e, f...)	__igt_skip_if((e), "!(" #e ")", f)
+#define igt_require(e) __igt_skip_if(!(e), #e, NULL)
+#define igt_require_f(e, f...) __igt_skip_if(!(e), #e, f)
+#define igt_require_fd(fd) __igt_skip_if((fd) < 0, #fd " >= 0", NULL)
+#define igt_skip_on(e) __igt_skip_if((e), "!(" #e ")", NULL)
+#define igt_skip_on_f(e, f...) __igt_skip_if((e), "!(" #e ")", f)
 
 /* Assertions */
 #define __igt_fail_if(cond, text, fmt...) \
@@ -214,24 +218,24 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 					  __func__, text, fmt); \
 	} while (0)
 
-#define igt_assert(e)		__igt_fail_if(!(e), #e, NULL)
-#define igt_assert_f(e, f...)	__igt_fail_if(!(e), #e, f)
-#define igt_fail_on(e)		__igt_fail_if((e), "!(" #e ")", NULL)
-#define igt_fail_on_f(e, f...)	__igt_fail_if((e), "!(" #e ")", f)
+#define igt_assert(e) __igt_fail_if(!(e), #e, NULL)
+#define igt_assert_f(e, f...) __igt_fail_if(!(e), #e, f)
+#define igt_fail_on(e) __igt_fail_if((e), "!(" #e ")", NULL)
+#define igt_fail_on_f(e, f...) __igt_fail_if((e), "!(" #e ")", f)
 
 #define __igt_assert_cmp(type, fmt, a, not_op, op, b) \
 	do { \
 		type __igt_a = (a), __igt_b = (b); \
 		__igt_fail_if(!(__igt_a op __igt_b), #a " " #op " " #b, \
-			      "error: " fmt " " #not_op " " fmt "\n", \
-			      __igt_a, __igt_b); \
+			      "error: " fmt " " #not_op " " fmt "\n", __igt_a, \
+			      __igt_b); \
 	} while (0)
 
-#define igt_assert_eq(a, b)	__igt_assert_cmp(int, "%d", a, !=, ==, b)
-#define igt_assert_neq(a, b)	__igt_assert_cmp(int, "%d", a, ==, !=, b)
-#define igt_assert_lt(a, b)	__igt_assert_cmp(int, "%d", a, >=, <, b)
-#define igt_assert_lte(a, b)	__igt_assert_cmp(int, "%d", a, >, <=, b)
-#define igt_assert_eq_u32(a, b)	__igt_assert_cmp(uint32_t, "%#x", a, !=, ==, b)
+#define igt_assert_eq(a, b) __igt_assert_cmp(int, "%d", a, !=, ==, b)
+#define igt_assert_neq(a, b) __igt_assert_cmp(int, "%d", a, ==, !=, b)
+#define igt_assert_lt(a, b) __igt_assert_cmp(int, "%d", a, >=, <, b)
+#define igt_assert_lte(a, b) __igt_assert_cmp(int, "%d", a, >, <=, b)
+#define igt_assert_eq_u32(a, b) __igt_assert_cmp(uint32_t, "%#x", a, !=, ==, b)
 #define igt_assert_eq_s64(a, b) \
 	__igt_assert_cmp(long long, "%lld", a, !=, ==, b)
 #define igt_assert_eq_u64(a, b) \
@@ -246,10 +250,10 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 	igt_assert_f((fd) >= 0, "file descriptor %s is %d\n", #fd, (fd))
 
 /* Log */
-#define igt_debug(f...)		igt_log(IGT_LOG_DOMAIN, IGT_LOG_DEBUG, f)
-#define igt_info(f...)		igt_log(IGT_LOG_DOMAIN, IGT_LOG_INFO, f)
-#define igt_warn(f...)		igt_log(IGT_LOG_DOMAIN, IGT_LOG_WARN, f)
-#define igt_critical(f...)	igt_log(IGT_LOG_DOMAIN, IGT_LOG_CRITICAL, f)
+#define igt_debug(f...) igt_log(IGT_LOG_DOMAIN, IGT_LOG_DEBUG, f)
+#define igt_info(f...) igt_log(IGT_LOG_DOMAIN, IGT_LOG_INFO, f)
+#define igt_warn(f...) igt_log(IGT_LOG_DOMAIN, IGT_LOG_WARN, f)
+#define igt_critical(f...) igt_log(IGT_LOG_DOMAIN, IGT_LOG_CRITICAL, f)
 #define igt_warn_on_f(e, f...) \
 	do { \
 		if (e) \

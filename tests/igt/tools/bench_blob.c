@@ -222,7 +222,7 @@ static void bench(void (*fn)(void))
 	wait_empty();
 }
 
-igt_simple_main
+int igt_simple_main()
 {
 	say("window", virtgpu_window_size() >> 20);
 	bench(bench_overcommit);

@@ -4,7 +4,7 @@
  * and a KVM guest's first touch of a BO, beside ordinary memory.
  *
  * Runs under QEMU -icount, where the TSC counts executed instructions and
- * nothing else, so the numbers are the same at every boot. Prints for each
+ * nothing else, so the numbers are nearly the same at every boot. Prints for each
  * round "round N total X create A touch B unmap C free D faults F", and
  * "guest WHAT pages P npf N instructions I".
  */
@@ -112,7 +112,7 @@ static void bench_guests(int fd)
 	vttm_close_bo(fd, handle);
 }
 
-igt_simple_main
+int igt_simple_main()
 {
 	int fd = __vttm_open(VTTM_MODE);
 

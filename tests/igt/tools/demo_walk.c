@@ -101,7 +101,7 @@ static void walk(int fd)
 	fflush(stdout);
 }
 
-igt_simple_main
+int igt_simple_main()
 {
 	struct utsname name;
 	int fd = __vttm_open(VTTM_MODE);

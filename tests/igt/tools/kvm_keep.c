@@ -12,7 +12,7 @@
 #include "igt.h"
 #include "kvm.h"
 
-igt_simple_main
+int igt_simple_main()
 {
 	kvm_guest_create(KVM_GUEST_FLAT32);
 	printf("kept\n");

@@ -12,7 +12,7 @@
 
 #define HOLD_SIZE KVM_BO_MIB(1)
 
-igt_simple_main
+int igt_simple_main()
 {
 	int fd = vttm_open(VTTM_MODE);
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);

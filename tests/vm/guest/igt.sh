@@ -15,8 +15,9 @@ policy=*)
 esac
 # shellcheck disable=SC2086 # none or one
 vttm_modules "$wanted" $parameters
-# For the tests of what a VM still holds.
+# For the tests of what a VM still holds, and of who may have a reference.
 load kvm_hold
+load gup_try
 # A block device, for O_DIRECT, which is not tested on the debug kernels.
 case $(uname -r) in
 *-debug) ;;
