@@ -3,8 +3,9 @@
 #
 # bench.sh KERNEL...: instructions to allocate, map, touch, unmap and free a
 # 64 MiB BO: the kernel's own TTM, our ttm.ko with nobody opted in, and with the
-# device opted in; then a line PASS or FAIL for each goal. QEMU -icount counts instructions, the same at every boot; that
-# says nothing of caches, TLB shootdowns and VM exits.
+# device opted in; then a line PASS or FAIL for each goal. QEMU -icount counts
+# instructions, the same at every boot to some 50 in a million; that says nothing of
+# caches, TLB shootdowns and VM exits.
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/bench-cpu.sh"

@@ -273,6 +273,11 @@ judge() {
 	else
 		echo "FAIL refusal-says-why the log does not hold: $REASON"
 	fi
+	if [ "$(grep -cF "do not look as they were left" "$log")" = 1 ]; then
+		echo "PASS i2-leak-warns-once"
+	else
+		echo "FAIL i2-leak-warns-once $(grep -cF "do not look as they were left" "$log") warnings of leaked pages"
+	fi
 	unannounced "$log" >"$log.scanned"
 	if splats=$("$VM_DIR/scan-log.sh" "$log.scanned"); then
 		echo "PASS kernel-log"

@@ -46,9 +46,12 @@ copy_headers() {
 }
 
 write_config() {
-	local guesses=0 driver_header=0 naive=0
+	local guesses=0 driver_header=0 naive=0 kvm
 	[ "$2" != naive ] || naive=1
-	[ "$2" = unneeded ] || ! grep -q kvm_pfn_to_refcounted_page "$headers/include/linux/kvm_host.h" || guesses=1
+	kvm=$(<"$headers/include/linux/kvm_host.h")
+	# As 6.13 and later have it.
+	[ "$2" != unneeded ] || kvm=${kvm//kvm_pfn_to_refcounted_page/}
+	! grep -q kvm_pfn_to_refcounted_page <<<"$kvm" || guesses=1
 	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
 		/* SPDX-License-Identifier: GPL-2.0-only */

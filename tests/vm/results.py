@@ -31,14 +31,17 @@ class Run:
         self.suite, self.kernel, self.file = suite, kernel, file
         self.policy = "none"
         self.cases = OrderedDict()
+        self.program_of = {}
 
     def add(self, name, verdict, message="", seconds=0.0):
         # A test that was run again after a crash keeps its first failure.
         if self.cases.get(name, ("", "", 0))[0] != "FAIL":
             self.cases[name] = (verdict, message, seconds)
 
-    def classname(self):
-        return f"{self.kernel}.{self.policy}.{self.file.removesuffix('.' + self.policy)}"
+    def classname(self, name=None):
+        """That of a subtest has its program's name in the last place."""
+        file = self.program_of.get(name) or self.file.removesuffix("." + self.policy)
+        return f"{self.kernel}.{self.policy}.{file}"
 
     def count(self, verdict):
         return sum(1 for case in self.cases.values() if case[0] == verdict)
@@ -75,6 +78,7 @@ def parse(run, lines):
         elif line.startswith("TTM-PFNMAP-LISTED ") and len(words) > 1:
             listed.append(words[1])
             programs[-1].subtests += 1
+            run.program_of[words[1]] = programs[-1].name
         elif line.startswith("TTM-PFNMAP-EXIT ") and programs:
             programs[-1].exits.append(int(words[1]))
         elif line.startswith("TTM-PFNMAP-PROGRAM-END ") and programs:
@@ -87,6 +91,7 @@ def parse(run, lines):
         elif END.match(line):
             dynamic, name, word, seconds = END.match(line).groups()
             if dynamic.startswith("D"):
+                run.program_of[f"{parent}@{name}"] = run.program_of.get(parent)
                 name = f"{parent}@{name}"
             verdict = IGT.get(word, "FAIL")
             # IGT says it twice.
@@ -145,7 +150,7 @@ def write_xml(path, suite, runs):
                              tests=str(len(run.cases)), failures=str(run.count("FAIL")),
                              skipped=str(run.count("SKIP")))
         for name, (verdict, message, seconds) in run.cases.items():
-            case = ET.SubElement(node, "testcase", classname=run.classname(),
+            case = ET.SubElement(node, "testcase", classname=run.classname(name),
                                  name=name, time=f"{seconds:.3f}")
             if verdict != "PASS":
                 tag = "failure" if verdict == "FAIL" else "skipped"

@@ -96,7 +96,7 @@ echo "$kernel.reserved.* b it needs a thing" >"$dir/allowed"
 results >"$dir/said" 2>&1 || echo "FAIL results-skip-allowed it failed"
 said results-skip-allowed "1 passed, 0 failed, 1 skipped"
 cp "$dir/igt.xml" "$dir/said"
-said results-junit-class "<testcase classname=\"$kernel.reserved.one\" name=\"a\""
+said results-junit-class "<testcase classname=\"$kernel.reserved.p\" name=\"a\""
 
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words
