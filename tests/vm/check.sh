@@ -106,7 +106,7 @@ memory_suites() {
 	truncate -s 1G "$BUILD/$disk"
 	for policy in reserved counted; do
 		VM_QEMU="-drive if=virtio,format=raw,file=/build/$disk" \
-			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 240
+			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 360
 	done
 	rm "$BUILD/$disk"
 }
