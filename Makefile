@@ -29,7 +29,7 @@ help: ## show this
 		'CACHE=DIR    where the root tree and the kernels are kept (now: $(CACHE))' \
 		'TIMEOUT=N    give virtual machines N times as long before they count as hung'
 
-demo: $(KERNELS:%=modules-%) ## before and after: a KVM guest in a TTM buffer; Vulkan in a window too small
+demo: $(KERNELS:%=kernels-%) ## before and after: a KVM guest in a TTM buffer; Vulkan in a window too small
 	@$(call script,demo) $(KERNELS)
 	@$(call script,demo-blobs) $(KERNELS)
 

@@ -1,15 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# build-igt.sh: compile the IGT test programs into build/igt.
+# build-igt.sh [FILE...]: compile the IGT test programs into build/igt and what else
+# they need into build/tools, or these files of build/ alone.
 
 . "$(dirname "$0")/lib.sh"
 
 lock "$BUILD/igt/.lock"
 "$VM_DIR/root.sh" base
 input="$(layer_dir base) $(hash_of "$REPO/tests/igt" "$REPO/drivers/gpu/drm/ttm/tests" "$REPO/tests/kmod" "$VM_DIR/igt.mk")"
-[ "$(cat "$BUILD/igt/.built" 2>/dev/null)" != "$input" ] || exit 0
+built=$(cat "$BUILD/igt/.built" 2>/dev/null) || true
+[ "$built" != "$input" ] && [ "$built" != "$input${*:+ $*}" ] || exit 0
 rm -f "$BUILD/igt/.built"
-step build-igt "build the IGT test programs" \
-	"$VM_DIR/in-root.sh" make -f /src/tests/vm/igt.mk "-j$(nproc)"
-echo "$input" >"$BUILD/igt/.built"
+step build-igt "build ${*:-the IGT test programs}" \
+	"$VM_DIR/in-root.sh" make -f /src/tests/vm/igt.mk "-j$(nproc)" "${@/#//build/}"
+echo "$input${*:+ $*}" >"$BUILD/igt/.built"

@@ -97,7 +97,7 @@ picture() {
 "$VM_DIR/build-mesa.sh"
 for kernel; do
 	pin_kernel "$kernel"
-	"$VM_DIR/overlay.sh" "$kernel"
+	"$VM_DIR/overlay.sh" "$kernel" drivers
 	run "$kernel" stock
 	run "$kernel" ours ttm_blobs=1
 done

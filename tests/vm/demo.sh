@@ -77,10 +77,10 @@ for layer in gpu mesa; do
 	"$VM_DIR/root.sh" $layer >"$LOGS/demo-tree-$layer.log" 2>&1 &
 	trees+=($!)
 done
-"$VM_DIR/build-igt.sh"
+"$VM_DIR/build-igt.sh" tools/demo_walk tools/kvm_keep
 for kernel; do
 	pin_kernel "$kernel"
-	"$VM_DIR/overlay.sh" "$kernel"
+	"$VM_DIR/overlay.sh" "$kernel" drivers
 	walk "$kernel" stock
 	walk "$kernel" ours
 done

@@ -4,6 +4,7 @@
 # overlay.sh KERNEL: build/KERNEL/ttm = the kernel package's own TTM, our files
 # and the hooks; virtio = the same of virtio-gpu; vttm and kmod = the test modules.
 # Then build them.
+# overlay.sh KERNEL drivers: the same, without the modules that only tests need.
 # overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
 # overlay.sh KERNEL unneeded: build/KERNEL/ttm-unneeded = ours, made as for a
 # kernel whose KVM does not guess, which is where the mode has nothing to do.
@@ -218,7 +219,7 @@ if [ -f "$ours/tests/vttm.c" ]; then
 	part vttm make_test_modules "$ours"/tests/vttm*.[ch]
 	build vttm "the test driver vttm.ko"
 fi
-if compgen -G "$REPO/tests/kmod/*.c" >/dev/null; then
+if [ "${2:-}" != drivers ] && compgen -G "$REPO/tests/kmod/*.c" >/dev/null; then
 	part kmod make_test_modules "$REPO"/tests/kmod/*.[ch]
 	build kmod "the test modules" "/build/$kernel/ttm/Module.symvers"
 fi
