@@ -117,7 +117,8 @@ stop_it() { kill -TERM "$pid"; }
 mount_small() {
 	mount -t tmpfs -o "size=$2m" tmpfs "$dir/mnt"
 	cp -a "$1/." "$dir/mnt/"
-	mount --move "$dir/mnt" "$1"
+	# A plain user cannot write where mount would note it.
+	mount -n --move "$dir/mnt" "$1"
 	mounts=$(mount_points)
 	small=$1
 }
