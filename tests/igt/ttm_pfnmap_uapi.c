@@ -206,6 +206,8 @@ static const char *difference(const struct state *before,
 	if (is->pages_marked != was->pages_marked ||
 	    is->chunks_marked != was->chunks_marked)
 		return "pages are still marked";
+	if (is->records != was->records)
+		return "a record of the mode's is left";
 	if (before->free_kib - now->free_kib > LOST_KIB_MAX)
 		return "memory is missing";
 	return NULL;

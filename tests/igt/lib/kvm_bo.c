@@ -97,6 +97,9 @@ bool kvm_bo_guest(struct kvm_bo *bo, struct kvm_guest *guest,
 		     vttm_kind_name(bo->kind),
 		     works == job->pages ? "success" : "-EFAULT", works,
 		     job->pages, kvm_guest_result_str(&result));
+	/* Each may be repeated so often, and all of them together. */
+	igt_assert_f(result.retries <= KVM_GUEST_RETRIES, "%s: %s\n",
+		     vttm_kind_name(bo->kind), kvm_guest_result_str(&result));
 	if (works == job->pages)
 		return true;
 

@@ -264,12 +264,12 @@ int vttm_ctl(int fd, uint32_t op)
 static bool parse_counters(const char *line, const char *device,
 			   struct vttm_counters *c)
 {
-	unsigned long long v[7];
+	unsigned long long v[8];
 	char name[64];
 
-	if (sscanf(line, "%63s %31s %llu %llu %llu %llu %llu %llu %llu", name,
-		   c->policy, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-		   &v[6]) != 9 ||
+	if (sscanf(line, "%63s %31s %llu %llu %llu %llu %llu %llu %llu %llu",
+		   name, c->policy, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
+		   &v[6], &v[7]) != 10 ||
 	    strcmp(name, device))
 		return false;
 	c->sets_exposed = v[0];
@@ -279,6 +279,7 @@ static bool parse_counters(const char *line, const char *device,
 	c->pages_retired = v[4];
 	c->pages_leaked = v[5];
 	c->pages_reused = v[6];
+	c->records = v[7];
 	return true;
 }
 

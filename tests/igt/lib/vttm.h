@@ -101,6 +101,7 @@ struct vttm_counters {
 	uint64_t pages_retired;
 	uint64_t pages_leaked;
 	uint64_t pages_reused;
+	uint64_t records;
 };
 
 /*

@@ -98,7 +98,7 @@ in_use() {
 		NR == 1 { split($0, name) }
 		$1 == "total" {
 			for (i in name)
-				if (name[i] ~ /exposed|marked|quarantined|leaked/ && $i != 0)
+				if (name[i] ~ /exposed|marked|quarantined|leaked|records/ && $i != 0)
 					printf "%s=%s ", name[i], $i
 		}' $COUNTERS
 }

@@ -10,11 +10,11 @@
 
 #include "ttm_pfnmap_internal.h"
 
-#define TTM_PFNMAP_COLUMNS 7
+#define TTM_PFNMAP_COLUMNS 8
 
 static const char *const ttm_pfnmap_columns[TTM_PFNMAP_COLUMNS] = {
 	"sets_exposed",	 "chunks_marked", "pages_marked", "pages_quarantined",
-	"pages_retired", "pages_leaked",  "pages_reused",
+	"pages_retired", "pages_leaked",  "pages_reused", "records",
 };
 
 static void ttm_pfnmap_counters(const struct ttm_pfnmap_dev *dev,
@@ -27,6 +27,8 @@ static void ttm_pfnmap_counters(const struct ttm_pfnmap_dev *dev,
 	values[4] = atomic_long_read(&dev->pages_retired);
 	values[5] = atomic_long_read(&dev->pages_leaked);
 	values[6] = atomic_long_read(&dev->pages_reused);
+	/* Each set of pages that the mode knows has one, exposed or not. */
+	values[7] = kref_read(&dev->ref) - !!dev->bdev;
 }
 
 static void ttm_pfnmap_row(struct seq_file *m, const char *name,
