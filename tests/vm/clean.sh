@@ -1,22 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# clean.sh [cache]: remove build/, and the cache as well.
+# clean.sh [cache]: remove build/, and the cache as well. Not what is in use.
 
 . "$(dirname "$0")/lib.sh"
+shopt -s nullglob
 
+# not_used LOCK...: files or trees; those who work with one hold its lock.
+not_used() {
+	local path
+	for path; do
+		[ ! -e "$path" ] || flock -n "$path" true || die "$path is in use by another make" "wait for it, or stop it"
+	done
+}
+
+not_used "$BUILD"/*.lock "$BUILD"/*/.lock "$BUILD"/*/vm/*.{lock,running}
+if [ "${1:-}" = cache ] && [ -d "$CACHE" ]; then
+	# A cache of ours holds nothing but this: do not delete somebody's directory.
+	shopt -s dotglob
+	for entry in "$CACHE"/*; do
+		case "${entry##*/}" in
+		root-* | root.lock | kernels | kunit) ;;
+		*) die "$entry is not ours: $CACHE is left alone" ;;
+		esac
+	done
+	shopt -u dotglob
+	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock
+	namespace_command
+	"${NS[@]}" "$VM_DIR/root.sh" --remove-all
+fi
 rm -rf "$BUILD"
-[ "${1:-}" = cache ] || exit 0
-[ -d "$CACHE" ] || exit 0
-# A cache of ours holds nothing but this: do not delete somebody's directory.
-for entry in "$CACHE"/*; do
-	case "${entry##*/}" in
-	root-* | root.lock | kernels | kunit | '*') ;;
-	*) die "$entry is not ours: $CACHE is left alone" ;;
-	esac
-done
-for tree in "$CACHE"/root-*/; do
-	[ ! -d "$tree" ] || flock -n "$tree" true || die "$tree is in use by another make"
-done
-namespace_command
-"${NS[@]}" "$VM_DIR/root.sh" --remove-all

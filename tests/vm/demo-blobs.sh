@@ -94,6 +94,7 @@ picture() {
 		bash /src/tests/vm/picture.sh "/build/$kernel/vm/demo-picture.txt" "/build/demo-$kernel.png"
 }
 
+lock "$BUILD/demo-blobs.lock"
 "$VM_DIR/build-mesa.sh"
 for kernel; do
 	pin_kernel "$kernel"

@@ -69,6 +69,7 @@ proved() {
 	done
 }
 
+lock "$BUILD/demo.lock"
 "$VM_DIR/root.sh" base
 # The second half's trees meanwhile. What goes wrong is said when they are needed.
 mkdir -p "$LOGS"

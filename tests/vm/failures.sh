@@ -333,6 +333,27 @@ plain_user() {
 	verdict plain-user-without-sub-ids
 }
 
+# Not what is somebody's, nor what is in use.
+cleaned() {
+	local home=$dir/home make=("${RIG[@]}" "CACHE=$dir/home" make -C "$copy")
+	mkdir -p "$home/kernels" "$home/root-base-0123"
+	touch "$home/root.lock" "$home/.profile"
+	fails "$home/.profile is not ours" "$home is left alone" "${make[@]}" distclean
+	rm "$home/.profile"
+	exec {held}<"$home/root-base-0123"
+	flock -s "$held"
+	fails "$home/root-base-0123/ is in use by another make" "wait for it" "${make[@]}" distclean
+	exec {held}<&-
+	exec {held}>"$copy/build/$kernel/.lock"
+	flock "$held"
+	fails "$copy/build/$kernel/.lock is in use by another make" "wait for it" "${make[@]}" clean
+	[ -d "$copy/build/$kernel/ttm" ] && [ -d "$home/kernels" ] || complain "something is gone"
+	exec {held}<&-
+	"${make[@]}" distclean >"$said" 2>&1 || complain "distclean failed: $(tail -n 1 "$said")"
+	[ ! -e "$home" ] && [ ! -e "$copy/build" ] && [ -d "$own/kernels" ] || complain "distclean left something, or took too much"
+	verdict clean-takes-what-is-ours
+}
+
 # ---- The copy and its cache.
 
 mount --make-rprivate /
@@ -362,4 +383,5 @@ for scenario in build_fails hooks_differ killed_build two_at_once vm_killed full
 	time_of $scenario
 done
 [ "$kernel" != 6.12 ] || time_of full_kunit
+time_of cleaned
 [ $failed -eq 0 ]

@@ -30,7 +30,14 @@ resolve() {
 	source=$(depends linux-source '^linux-source-[0-9]')
 	more=$(depends "$headers" '^linux-(headers|kbuild)-')
 	printf '%s\n' "$image" "$headers" "$source" "$more" | sort -u >"$dir/packages"
-	apt-cache "${apt[@]}" show --no-all-versions "$source" | sed -n 's/^Version: //p' >"$dir/version"
+	# shellcheck disable=SC2046 # one package a word
+	apt-cache "${apt[@]}" show --no-all-versions $(cat "$dir/packages") |
+		sed -n 's/^Version: //p' | sort -u >"$dir/version"
+	# The image is signed after the source is published.
+	[ "$(wc -l <"$dir/version")" = 1 ] || {
+		echo "The mirror is being updated: it has kernel packages of the versions $(xargs <"$dir/version")."
+		return 1
+	}
 }
 
 download() {

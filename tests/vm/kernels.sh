@@ -50,7 +50,9 @@ if ! "${fetch[@]}" resolve "$flavour" >"$LOGS/resolve-$kernel.log" 2>&1; then
 	fi
 	# Ask again in an hour.
 	touch -d '23 hours ago' "$current"
-	say "  note   the Debian mirror does not answer, going on with $(cat "$current")"
+	why='the Debian mirror does not answer'
+	! grep -q 'is being updated' "$LOGS/resolve-$kernel.log" || why='the Debian mirror is being updated'
+	say "  note   $why, going on with $(cat "$current")"
 	exit 0
 fi
 

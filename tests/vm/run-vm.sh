@@ -36,6 +36,7 @@ bochs=(/src/tests/vm/bochs.sh "$image" "$initrd" "$append" "$prints")
 : "${VM_MACHINE:=qemu}"
 declare -n machine=$VM_MACHINE
 
+lock "$vm/$out.running"
 [ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"
 need_space "$BUILD" 50 "what a VM prints"
 rm -f "$vm/$out".{out,console,verdict}

@@ -37,8 +37,10 @@ refused() {
 		"$REPO/drivers/gpu/drm/ttm/ttm_pfnmap.c" | sort -u
 }
 
-work=$(mktemp -d "$BUILD/$kernel/.vm-ops.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+work=$BUILD/$kernel/vm-ops.tmp
+lock "$found.lock"
+half_made "$work"
+mkdir "$work"
 IN_KERNEL=$kernel step "vm-ops-$kernel" "look at the vm_ops of the drivers of $kernel" \
 	"$VM_DIR/in-root.sh" tar -x -I 'xz -dT2' -f "/usr/src/linux-source-$kernel.tar.xz" \
 	-C "/build/${work#"$BUILD/"}" --strip-components=4 --no-same-owner --wildcards 'linux-source-*/drivers/gpu/drm/*.c' >&2
