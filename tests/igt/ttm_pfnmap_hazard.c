@@ -932,7 +932,7 @@ static void subtests(void)
 
 	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
 		igt_describe(
-			"KVM gives back what TTM has freed (twin: policy naive).");
+			"KVM gives back what TTM has freed; with naive at 20 ms for sure (twin: policy naive).");
 		igt_subtest_f("i4-release-race-%s", delays[i].name)
 		{
 			start();
