@@ -21,9 +21,13 @@ static noinline void late_host_nothing(void)
 
 static int late_host_handler(struct kprobe *probe, struct pt_regs *regs)
 {
-	if (!READ_ONCE(stall))
-		return 0;
 	WRITE_ONCE(kept, (struct virtqueue *)regs_get_kernel_argument(regs, 0));
+	/* Pairs with xchg() in stall_set(): one sees what the other has written. */
+	smp_mb();
+	if (!READ_ONCE(stall)) {
+		WRITE_ONCE(kept, NULL);
+		return 0;
+	}
 	instruction_pointer_set(regs, (unsigned long)late_host_nothing);
 	return 1;
 }

@@ -177,9 +177,12 @@ gpu_used() {
 
 # gpu_unload: what was closed may still be on its way, and the stock driver warns of that.
 gpu_unload() {
-	n=0
-	while [ "$(gpu_used)" != 0 ] && [ $n -lt 600 ]; do
-		n=$((n + 1))
+	end=$(($(cut -d. -f1 /proc/uptime) + 60))
+	while used=$(gpu_used) && [ "$used" != 0 ]; do
+		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ]; then
+			echo "FAIL gpu-unload $used bytes of the window are in use with nothing open"
+			break
+		fi
 		usleep 100000
 	done
 	sleep 1
