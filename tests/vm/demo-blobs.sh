@@ -13,17 +13,19 @@ WINDOW=32
 BUFFERS=$((10 * WINDOW / 4))
 WORDS=$((1 << 20))
 
-# run KERNEL FLAVOUR [PARAMETER]
 run() {
-	local kernel=$1 name=demo-gpu-$2
-	FILES=mesa/venus_map "$VM_DIR/initramfs.sh" "$kernel" "$name" "$2" virtio_pci virtio_blk ext4 crc32c_generic \
-		virtio-gpu
-	VM_HOSTMEM=${WINDOW}M VM_ARGS=$BUFFERS${3:+,$3} VM_SECONDS=240 \
-		"$VM_DIR/run-gpu-vm.sh" "$kernel" "$name" demo-venus.sh ||
-		grep -q '^FAIL kernel-log' "$BUILD/$kernel/vm/$name.verdict" || exit 1
-	[ "$(value "$BUILD/$kernel/vm/$name.out" "done")" = 1 ] ||
-		die "the demo's program stopped early on $kernel with the $2 virtio-gpu.ko" \
-			"its output: $BUILD/$kernel/vm/$name.out"
+	local kernel=$1 flavour pids=()
+	for flavour in stock ours; do
+		FILES=mesa/venus_map "$VM_DIR/initramfs.sh" "$kernel" "demo-gpu-$flavour" "$flavour" virtio_pci \
+			virtio_blk ext4 crc32c_generic virtio-gpu
+	done
+	"$VM_DIR/mesa-image.sh"
+	export VM_HOSTMEM=${WINDOW}M VM_SECONDS=240
+	VM_ARGS=$BUFFERS "$VM_DIR/run-gpu-vm.sh" "$kernel" demo-gpu-stock demo-venus.sh &
+	pids+=($!)
+	VM_ARGS=$BUFFERS,ttm_blobs=1 "$VM_DIR/run-gpu-vm.sh" "$kernel" demo-gpu-ours demo-venus.sh &
+	pids+=($!)
+	both_ended "$kernel" demo-gpu "${pids[@]}"
 }
 
 # said FILE: VkResult's names.
@@ -99,8 +101,7 @@ lock "$BUILD/demo-blobs.lock"
 for kernel; do
 	pin_kernel "$kernel"
 	"$VM_DIR/overlay.sh" "$kernel" drivers
-	run "$kernel" stock
-	run "$kernel" ours ttm_blobs=1
+	run "$kernel"
 done
 for kernel; do
 	table "$kernel"

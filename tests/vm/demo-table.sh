@@ -6,6 +6,19 @@
 # value FILE KEY: the rest of the line that begins with KEY.
 value() { sed -n "s/^$2 //p" "$1"; }
 
+# both_ended KERNEL NAME PID PID: wait for the VMs NAME-stock and NAME-ours, which run at
+# once. What their kernel logs hold is in the table, too.
+both_ended() {
+	local kernel=$1 name=$2 flavour pids=("$3" "$4")
+	for flavour in stock ours; do
+		wait "${pids[0]}" || grep -q '^FAIL kernel-log' "$BUILD/$kernel/vm/$name-$flavour.verdict" || exit 1
+		pids=("${pids[@]:1}")
+		[ "$(value "$BUILD/$kernel/vm/$name-$flavour.out" "done")" = 1 ] ||
+			die "the demo's program stopped early on $kernel in the VM $name-$flavour" \
+				"its output: $BUILD/$kernel/vm/$name-$flavour.out"
+	done
+}
+
 row() { printf '  %-42s %-30s %-30s\n' "$@"; }
 
 # kernel_log KERNEL NAME: of build/KERNEL/vm/NAME.console.
