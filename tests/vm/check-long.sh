@@ -3,24 +3,47 @@
 #
 # check-long.sh KERNEL...: the hazards, far more of them than in check.sh, and
 # what came of it as tables in Documentation/gpu/ttm-pfnmap-results.rst. Takes
-# hours. Environment: SWAPOUTS of each of the three release races, ROUNDS of the
-# hostile mix, HAZARD_SECONDS for one machine.
+# hours; if it is stopped, the next one goes on with the machine that ran. Environment:
+# SWAPOUTS of each of the three release races, ROUNDS of the hostile mix,
+# HAZARD_SECONDS for one machine.
 
 . "$(dirname "$0")/lib.sh"
 
 RESULTS=$BUILD/results-long
 : "${SWAPOUTS:=34000}" "${ROUNDS:=2000}" "${HAZARD_SECONDS:=28800}"
-export RESULTS SWAPOUTS ROUNDS HAZARD_SECONDS
+export RESULTS SWAPOUTS ROUNDS HAZARD_SECONDS RESUME=1
 
-rm -rf "$RESULTS"
-mkdir -p "$RESULTS/raw" "$LOGS"
+lock "$BUILD/check-long.lock"
+mkdir -p "$LOGS"
 "$VM_DIR/root.sh" base
 "$VM_DIR/build-igt.sh"
-commit=$(git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes')
 for kernel; do
-	"$VM_DIR/check.sh" --hazards "$kernel"
-	"$VM_DIR/check.sh" --plan-hazards "$kernel" >>"$RESULTS/plan"
+	pin_kernel "$kernel"
 done
+# What the results are of.
+of="$(hash_of "$REPO"/{drivers,include,tests}) $SWAPOUTS $ROUNDS$(for kernel in "${ALL_KERNELS[@]}"; do
+	! has_kernel "$kernel" || printf ' %s' "$(basename "$(kernel_dir "$kernel")")"
+done)"
+if [ "$(cat "$RESULTS/of" 2>/dev/null)" = "$of" ]; then
+	say "  note   going on with what is in $RESULTS/raw; to begin again, remove it"
+else
+	rm -rf "$RESULTS"
+	mkdir -p "$RESULTS/raw"
+	echo "$of" >"$RESULTS/of"
+fi
+commit=$(git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes')
+pids=()
+: >"$RESULTS/plan"
+for kernel; do
+	"$VM_DIR/check.sh" --plan-hazards "$kernel" >>"$RESULTS/plan"
+	"$VM_DIR/check.sh" --hazards "$kernel" &
+	pids+=($!)
+done
+failed=0
+for pid in "${pids[@]}"; do
+	wait "$pid" || failed=1
+done
+[ $failed -eq 0 ] || die "not every machine ran: see above" "what did is kept in $RESULTS/raw"
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py \
 	/build/results-long/plan /build/results-long/raw /build/results-long || rc=$?
