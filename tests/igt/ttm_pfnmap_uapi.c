@@ -239,7 +239,7 @@ static void assert_state(const struct state *before)
 		  before->free_kib, now.free_kib);
 	igt_assert_f(
 		!what,
-		"%s: BOs %llu+%llu (were %llu+%llu), quarantined %llu (%llu), marked %llu (%llu), leaked %llu (%llu), free %ld KiB (%ld)\n",
+		"%s: BOs %llu+%llu (were %llu+%llu), quarantined %llu (%llu), marked %llu (%llu), leaked %llu (%llu), records %llu (%llu), free %ld KiB (%ld)\n",
 		what, (unsigned long long)now.live_bos[0],
 		(unsigned long long)now.live_bos[1],
 		(unsigned long long)before->live_bos[0],
@@ -249,7 +249,9 @@ static void assert_state(const struct state *before)
 		(unsigned long long)now.counters.pages_marked,
 		(unsigned long long)before->counters.pages_marked,
 		(unsigned long long)now.counters.pages_leaked,
-		(unsigned long long)before->counters.pages_leaked, now.free_kib,
+		(unsigned long long)before->counters.pages_leaked,
+		(unsigned long long)now.counters.records,
+		(unsigned long long)before->counters.records, now.free_kib,
 		before->free_kib);
 }
 

@@ -14,19 +14,21 @@ not_used() {
 	done
 }
 
-not_used "$BUILD"/*.lock "$BUILD"/*/.lock "$BUILD"/*/vm/*.{lock,running}
+not_used "$BUILD" "$BUILD"/*.lock "$BUILD"/*/.lock "$BUILD"/vm/*.lock "$BUILD"/*/vm/*.{lock,running}
 if [ "${1:-}" = cache ] && [ -d "$CACHE" ]; then
 	# A cache of ours holds nothing but this: do not delete somebody's directory.
 	shopt -s dotglob
 	for entry in "$CACHE"/*; do
 		case "${entry##*/}" in
-		root-* | root.lock | kernels | kunit) ;;
+		root-*-????????????* | root.lock | kernels | kunit) ;;
 		*) die "$entry is not ours: $CACHE is left alone" ;;
 		esac
 	done
 	shopt -u dotglob
+	[ -e "$CACHE/root.lock" ] || [ -z "$(ls -A "$CACHE")" ] || die "$CACHE is no cache of ours: it is left alone"
 	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock
 	namespace_command
-	"${NS[@]}" "$VM_DIR/root.sh" --remove-all
+	# The directory itself may be a mount point, or in a place where we may not write.
+	"${NS[@]}" "$VM_DIR/root.sh" --remove-all || [ -z "$(ls -A "$CACHE")" ] || die "cannot remove all of $CACHE"
 fi
 rm -rf "$BUILD"

@@ -336,21 +336,25 @@ plain_user() {
 # Not what is somebody's, nor what is in use.
 cleaned() {
 	local home=$dir/home make=("${RIG[@]}" "CACHE=$dir/home" make -C "$copy")
-	mkdir -p "$home/kernels" "$home/root-base-0123"
+	mkdir -p "$home/kernels" "$home/root-base-0123456789ab"
 	touch "$home/root.lock" "$home/.profile"
 	fails "$home/.profile is not ours" "$home is left alone" "${make[@]}" distclean
 	rm "$home/.profile"
-	exec {held}<"$home/root-base-0123"
+	exec {held}<"$home/root-base-0123456789ab"
 	flock -s "$held"
-	fails "$home/root-base-0123/ is in use by another make" "wait for it" "${make[@]}" distclean
+	fails "$home/root-base-0123456789ab/ is in use by another make" "wait for it" "${make[@]}" distclean
 	exec {held}<&-
 	exec {held}>"$copy/build/$kernel/.lock"
 	flock "$held"
 	fails "$copy/build/$kernel/.lock is in use by another make" "wait for it" "${make[@]}" clean
-	[ -d "$copy/build/$kernel/ttm" ] && [ -d "$home/kernels" ] || complain "something is gone"
+	if [ ! -d "$copy/build/$kernel/ttm" ] || [ ! -d "$home/kernels" ]; then
+		complain "something is gone"
+	fi
 	exec {held}<&-
 	"${make[@]}" distclean >"$said" 2>&1 || complain "distclean failed: $(tail -n 1 "$said")"
-	[ ! -e "$home" ] && [ ! -e "$copy/build" ] && [ -d "$own/kernels" ] || complain "distclean left something, or took too much"
+	if [ -e "$home" ] || [ -e "$copy/build" ] || [ ! -d "$own/kernels" ]; then
+		complain "distclean left something, or took too much"
+	fi
 	verdict clean-takes-what-is-ours
 }
 

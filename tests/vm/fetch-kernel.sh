@@ -29,15 +29,15 @@ resolve() {
 	headers=$(depends "linux-headers${1:-}-amd64" '^linux-headers-[0-9]')
 	source=$(depends linux-source '^linux-source-[0-9]')
 	more=$(depends "$headers" '^linux-(headers|kbuild)-')
-	printf '%s\n' "$image" "$headers" "$source" "$more" | sort -u >"$dir/packages"
-	# shellcheck disable=SC2046 # one package a word
-	apt-cache "${apt[@]}" show --no-all-versions $(cat "$dir/packages") |
+	# Both are made when the source has been published, the image even later.
+	apt-cache "${apt[@]}" show --no-all-versions "$image" "$headers" |
 		sed -n 's/^Version: //p' | sort -u >"$dir/version"
-	# The image is signed after the source is published.
-	[ "$(wc -l <"$dir/version")" = 1 ] || {
-		echo "The mirror is being updated: it has kernel packages of the versions $(xargs <"$dir/version")."
+	source="$source=$(cat "$dir/version")"
+	if [ "$(wc -l <"$dir/version")" != 1 ] || ! apt-cache "${apt[@]}" show "$source" >/dev/null; then
+		echo "The mirror is being updated: its kernel packages are of different versions, $(xargs <"$dir/version")."
 		return 1
-	}
+	fi
+	printf '%s\n' "$image" "$headers" "$source" "$more" | sort -u >"$dir/packages"
 }
 
 download() {

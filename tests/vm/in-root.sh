@@ -48,5 +48,8 @@ namespace_command
 : >"$tree.used"
 { exec 8<"$tree" && flock -s 8 && [ -d "$tree/src" ]; } ||
 	die "$tree was removed just now, since nobody had used it for two days" "run it again"
+# build/ as well, for make clean.
+exec 7<"$BUILD"
+flock -s 7
 [ -z "${IN_KERNEL:-}" ] || pin_kernel "$IN_KERNEL" >&2
 exec "${NS[@]}" "$0" --inside "$tree" "$@"

@@ -36,6 +36,11 @@ flock 6
 pack "$base" "$(layer_dir base) $(hash_of "$VM_DIR/pack.sh")" '' base /build/vm/base.cpio
 exec 6>&-
 
+# Not while somebody builds them.
+mkdir -p "$BUILD/igt"
+exec 4>>"$BUILD/$kernel/.lock" 5>>"$BUILD/igt/.lock"
+flock -s 4
+flock -s 5
 own=()
 case "$flavour" in
 ours)

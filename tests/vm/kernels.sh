@@ -43,15 +43,16 @@ mkdir -p "$LOGS"
 # Not with the environment of a caller that waits for this kernel.
 fetch=(env -u IN_KERNEL IN_LAYER=base IN_CACHE=1 "$VM_DIR/in-root.sh" /src/tests/vm/fetch-kernel.sh "$suite" "/cache/kernels/apt-$suite$flavour")
 if ! "${fetch[@]}" resolve "$flavour" >"$LOGS/resolve-$kernel.log" 2>&1; then
+	why='the Debian mirror does not answer' hint='is there a network?'
+	! grep -q 'is being updated' "$LOGS/resolve-$kernel.log" ||
+		why='the Debian mirror is being updated' hint='try again in an hour.'
 	if ! has_kernel "$kernel"; then
 		show_log_end "$LOGS/resolve-$kernel.log"
 		die "cannot ask the Debian mirror for kernel $kernel" \
-			"is there a network? the whole log: $LOGS/resolve-$kernel.log"
+			"$hint The whole log: $LOGS/resolve-$kernel.log"
 	fi
 	# Ask again in an hour.
 	touch -d '23 hours ago' "$current"
-	why='the Debian mirror does not answer'
-	! grep -q 'is being updated' "$LOGS/resolve-$kernel.log" || why='the Debian mirror is being updated'
 	say "  note   $why, going on with $(cat "$current")"
 	exit 0
 fi

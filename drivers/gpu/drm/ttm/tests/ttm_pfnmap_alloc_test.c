@@ -33,6 +33,9 @@ static void count(struct allocations *found, gfp_t gfp)
 	found->may_fail += !(gfp & __GFP_NOFAIL);
 }
 
+/* How SLUB first asks for pages for any object, which has an event of its own. */
+#define SLAB_TRIES (__GFP_COMP | __GFP_NOWARN | __GFP_NORETRY)
+
 static void on_kmalloc(void *found, unsigned long site, const void *object,
 		       size_t wanted, size_t got, gfp_t gfp, int node)
 {
@@ -48,7 +51,8 @@ static void on_cache_alloc(void *found, unsigned long site, const void *object,
 static void on_page_alloc(void *found, struct page *page, unsigned int order,
 			  gfp_t gfp, int migratetype)
 {
-	count(found, gfp);
+	if ((gfp & SLAB_TRIES) != SLAB_TRIES)
+		count(found, gfp);
 }
 
 static void watch_end(void *found)
