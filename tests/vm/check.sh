@@ -173,14 +173,6 @@ gpu_stream() {
 	suite bench "$1" blobs "$VM_DIR/bench-blobs.sh" "$1"
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
-	chain_suites "$1"
-}
-
-# A guest's guest, with the same images.
-chain_suites() {
-	local VM_RUN=run-chain-vm.sh
-	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 900
-	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 600
 }
 
 # The CPU is Intel's, in an emulator that is slower than QEMU.
@@ -229,7 +221,7 @@ plan_kernel() {
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
-		mesa mesa.stock chain chain.stock; do
+		mesa mesa.stock; do
 		plan gpu "$1" "$program"
 	done
 	plan intel "$1" short
@@ -340,7 +332,22 @@ kunit_stream() {
 	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
 }
 
+# chain_suites KERNEL: a guest's guest, with the images that gpu_stream has made.
+chain_suites() {
+	local VM_RUN=run-chain-vm.sh
+	mkdir -p "$RAW"
+	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 900
+	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 600
+	cat "$RAW/gpu.$1.chain"{,.stock}.txt
+	! grep -q '^FAIL' "$RAW/gpu.$1.chain"{,.stock}.txt
+}
+
 case "${1:-}" in
+--chain)
+	pin_kernel "$2"
+	chain_suites "$2"
+	exit
+	;;
 --stream)
 	stream "$2"
 	exit
