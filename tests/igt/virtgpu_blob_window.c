@@ -27,12 +27,17 @@
  * SUBTEST: map-moved
  * Description: A mapping is moved, and half of it unmapped
  *
+ * SUBTEST: map-around
+ * Description: All pages of a blob are used after few page faults, each of them at its
+ *	place, and none where the mapping has a hole
+ *
  * SUBTEST: map-no-gup
  * Description: Nobody gets a reference to a page of the window
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -44,6 +49,9 @@
 #define MAX_BLOBS 64
 #define MAX_EVENTS 4096
 #define ROUNDS 3
+#define PAGE_WORDS 1024
+/* Of 3 page tables that may map a blob, and of the test; TTM's prefault would be 64. */
+#define FAULTS_MAX 16
 #define TRACING "/sys/kernel/tracing/"
 #define EVENTS TRACING "events/virtio_gpu_window/"
 
@@ -279,6 +287,54 @@ static void test_moved(void)
 	free_blobs();
 }
 
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	igt_assert_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+/* Each page holds its number. */
+static void verify_pages(uint32_t *words, unsigned int first, unsigned int end)
+{
+	for (unsigned int page = first; page < end; page++)
+		igt_assert_eq_u32(words[page * PAGE_WORDS], page);
+}
+
+static void test_around(void)
+{
+	const unsigned int pages = BLOB / 4 / PAGE_WORDS, hole = pages / 3,
+			   hole_end = hole + 100;
+	uint32_t *other;
+	long faults;
+
+	make_blobs(virtgpu_ttm_blobs() ? 2 * window_blobs() : 2);
+	faults = minor_faults();
+	for (unsigned int page = 0; page < pages; page++)
+		map[0][page * PAGE_WORDS] = page;
+	faults = minor_faults() - faults;
+	igt_info("%ld faults for %u pages\n", faults, pages);
+	igt_assert_lte(faults, FAULTS_MAX);
+
+	igt_assert_eq(munmap(map[0] + hole * PAGE_WORDS,
+			     (hole_end - hole) * PAGE_WORDS * 4),
+		      0);
+	for (unsigned int i = 1; i < blobs; i++)
+		touch(i);
+	/* By now it was evicted. */
+	verify_pages(map[0], hole_end, pages);
+	verify_pages(map[0], 0, hole);
+	for (unsigned int page = hole; page < hole_end; page++)
+		igt_assert(msync(map[0] + page * PAGE_WORDS, 4096, MS_ASYNC) ==
+				   -1 &&
+			   errno == ENOMEM);
+	other = virtgpu_blob_mmap(&gpu, &blob[0]);
+	verify_pages(other, 0, pages);
+	munmap(other, BLOB);
+	free_blobs();
+}
+
 static void test_no_gup(void)
 {
 	uint32_t word;
@@ -311,6 +367,8 @@ int igt_main()
 	igt_subtest("map-signals") test_signals();
 	igt_describe("regression: mremap() and munmap() of a part");
 	igt_subtest("map-moved") test_moved();
+	igt_describe("regression: what one fault maps of a blob");
+	igt_subtest("map-around") test_around();
 	igt_describe("regression: GUP is refused");
 	igt_subtest("map-no-gup") test_no_gup();
 }

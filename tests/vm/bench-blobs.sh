@@ -50,8 +50,19 @@ goal() {
 	fi
 }
 
+# whole KERNEL MODE: the instructions of a blob that is touched from end to end.
+whole() {
+	local name n=0
+	for name in create map touch close; do
+		n=$((n + $(number "$1" "$2" $name)))
+	done
+	echo $n
+}
+
 goals() {
 	local most=$((10 * $(number "$1" 1 window) / 4))
+	goal whole-blob "$(whole "$1" 1) instructions for one that is touched from end to end, $(whole "$1" 0) without TTM, half as many again allowed" \
+		$((2 * $(whole "$1" 1))) -le $((3 * $(whole "$1" 0)))
 	goal overcommit "$(number "$1" 1 overcommit) blobs at once, $most wanted" \
 		"$(number "$1" 1 overcommit)" = $most
 	goal overcommit-stock "$(number "$1" 0 overcommit) blobs at once without TTM" \
