@@ -97,7 +97,7 @@ naive_suite() {
 hazard_suites() {
 	# Half of the memory is filled again and again: it is to be small.
 	export VM_MEMORY=768
-	naive_suite "$1" naive hazard.sh
+	naive_suite "$1" naive hazard.sh "${SWAPOUTS:-}" "${HAZARD_SECONDS:-300}"
 	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	naive_suite "$1" fuzz.naive fuzz.sh
@@ -362,7 +362,6 @@ case "${1:-}" in
 	our_image "$2"
 	naive_image "$2"
 	hazard_suites "$2"
-	intel_suites "$2"
 	exit
 	;;
 --intel)

@@ -73,10 +73,10 @@ def kernel_table(raw, kernel):
 def main(raw, commit, swapouts, rounds, *kernels):
     print(".. SPDX-License-Identifier: GPL-2.0-only\n\n" + "=" * 26)
     print("TTM: PFNMAP mode, hazards\n" + "=" * 26 + "\n")
-    print(f"Written by ``make check-long`` from commit {commit}, with {swapouts} swapouts of each of\n"
-          f"the three release races and {rounds} rounds of the hostile mix. Under the policy naive, the mark\n"
-          "alone, a test must show the defect and ends when it has; under the others it must hold. Each\n"
-          "cell quotes the line in which a test sums up what it did.\n")
+    print(f"Written by ``make check-long`` from commit {commit}, with {swapouts} swapouts of the\n"
+          f"three release races together and {rounds} rounds of the hostile mix. Under the policy naive,\n"
+          "the mark alone, a test must show the defect and ends when it has; under the others it must\n"
+          "hold. Each cell quotes the line in which a test sums up what it did.\n")
     for kernel in kernels:
         kernel_table(raw, kernel)
 
