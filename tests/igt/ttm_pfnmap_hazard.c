@@ -99,7 +99,7 @@ struct report {
 	struct kvm_hold_state mapped, freed, filled, poked;
 };
 
-static unsigned long swapouts_wanted = 1500;
+static unsigned long swapouts_wanted = 900;
 static enum hazard_policy policy;
 static struct report *report;
 
@@ -912,7 +912,7 @@ static const struct option options[] = {
 
 static const char help[] =
 	"  --swapouts=N\tof the three release races together, at least: 65, 5 and 30 of 100,\n"
-	"\t\tsince the delays take their time (default 1500)\n";
+	"\t\tsince the delays take their time (default 900)\n";
 
 static void slow_release_off(int sig)
 {

@@ -11,7 +11,7 @@
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
 # Ways to boot, see guest/refusals.sh.
-REFUSALS='usual nopat unneeded'
+REFUSALS='usual nopat unneeded encrypted'
 
 plan() { echo "$*" >>"$RESULTS/plan"; }
 
@@ -248,11 +248,13 @@ stream() {
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
-	"$VM_DIR/overlay.sh" "$1" unneeded
-	"$VM_DIR/initramfs.sh" "$1" unneeded unneeded drm_ttm_helper kvm-amd
 	vm_suite refusals "$1" usual check refusals.sh usual 600
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
-	vm_suite refusals "$1" unneeded unneeded refusals.sh unneeded 300
+	for program in unneeded encrypted; do
+		"$VM_DIR/overlay.sh" "$1" $program
+		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd
+		vm_suite refusals "$1" $program $program refusals.sh $program 300
+	done
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
 	gpu_stream "$1"
 	VM_RUN=run-bochs.sh vm_suite intel "$1" short check intel.sh reserved,short 600

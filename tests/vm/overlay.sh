@@ -8,6 +8,8 @@
 # overlay.sh KERNEL stock: build/KERNEL/ttm-stock = the package's TTM without us.
 # overlay.sh KERNEL unneeded: build/KERNEL/ttm-unneeded = ours, made as for a
 # kernel whose KVM does not guess, which is where the mode has nothing to do.
+# overlay.sh KERNEL encrypted: build/KERNEL/ttm-encrypted = ours, told that the memory
+# is encrypted (SME), which no machine without the hardware can be made to say.
 # overlay.sh KERNEL naive: build/KERNEL/ttm-naive = ours with the policy "naive",
 # with which the hazard tests show what is wrong with marking alone.
 # Nothing is touched that did not change.
@@ -60,6 +62,11 @@ write_config() {
 		#define TTM_PFNMAP_KVM_HEURISTIC $guesses
 		#define TTM_PFNMAP_BO_DRIVER_H $driver_header
 		#define TTM_PFNMAP_NAIVE $naive
+	END
+	[ "$2" = encrypted ] || return 0
+	cat >>"$1/ttm_pfnmap_config.h" <<-'END'
+		#include <linux/cc_platform.h>
+		#define cc_platform_has(attr) ((attr) == CC_ATTR_MEM_ENCRYPT)
 	END
 }
 
@@ -203,6 +210,11 @@ stock)
 unneeded)
 	part ttm-unneeded make_ttm unneeded
 	build ttm-unneeded "ttm.ko as for a KVM that does not guess,"
+	exit
+	;;
+encrypted)
+	part ttm-encrypted make_ttm encrypted
+	build ttm-encrypted "ttm.ko as for encrypted memory,"
 	exit
 	;;
 naive)

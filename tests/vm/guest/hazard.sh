@@ -5,7 +5,7 @@
 # counted, or naive, which only the test build of ttm.ko has. The naive mark must
 # break what the others must not; what the kernel says of it is announced.
 
-swapouts=${2:-1500}
+swapouts=${2:-900}
 
 hazard_modules "$1"
 mount -t cgroup2 cgroup2 /sys/fs/cgroup

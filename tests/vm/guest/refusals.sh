@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# refusals.sh usual|nopat|unneeded: who may opt in, who may not and is told why,
-# and what stays true afterwards. "unneeded" runs a ttm.ko that was built as for
-# a kernel whose KVM does not guess.
+# refusals.sh usual|nopat|unneeded|encrypted: who may opt in, who may not and is told
+# why, and what stays true afterwards. "unneeded" runs a ttm.ko that was built as for
+# a kernel whose KVM does not guess, "encrypted" one that is told that SME is active.
 
 ACTIVE=/sys/module/ttm/parameters/pfnmap_active
 COUNTERS=/sys/kernel/debug/ttm_pfnmap
@@ -371,18 +371,27 @@ usual() {
 	unload
 }
 
-nopat() {
+# unsound NAME REASON: reserved is not sound, so it is not chosen, and refused if forced.
+unsound() {
 	fresh
 	modprobe vttm
-	check nopat-auto-is-counted active "vttm.0 counted"
-	check nopat-auto-says-why told "policy counted: the kernel runs with nopat"
-	check nopat-auto-walk walks ok
+	check "$1-auto-is-counted" active "vttm.0 counted"
+	check "$1-auto-says-why" told "policy counted: $2"
+	check "$1-auto-walk" walks ok
 	fresh pfnmap_policy=reserved
 	modprobe vttm
-	check nopat-forced-is-refused active ""
-	check nopat-forced-says-why-once told_once "not opted in: the kernel runs with nopat"
-	check nopat-forced-driver-gets-the-errno told "vttm.0: not in TTM's PFNMAP mode (-EBUSY)"
-	check nopat-forced-stock-walk walks "Bad address"
+	check "$1-forced-is-refused" active ""
+	check "$1-forced-says-why-once" told_once "not opted in: $2"
+	check "$1-forced-driver-gets-the-errno" told "vttm.0: not in TTM's PFNMAP mode (-EBUSY)"
+	check "$1-forced-stock-walk" walks "Bad address"
+}
+
+nopat() {
+	unsound nopat "the kernel runs with nopat"
+}
+
+encrypted() {
+	unsound encrypted "memory encryption is active"
 }
 
 unneeded() {
