@@ -56,11 +56,9 @@
  *	SIGBUS, and the device that comes back works. Skipped without TTM: the
  *	stock driver leaks blobs that are closed after an unplug
  */
-#include <dirent.h>
 #include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -73,7 +71,6 @@
 
 #define STALL "/sys/module/late_host/parameters/stall"
 #define TIMEOUT "/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms"
-#define DRIVER "/sys/bus/virtio/drivers/virtio_gpu/"
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define MAX_BLOBS 64
@@ -182,26 +179,6 @@ static void test_kill(void)
 	free_blobs();
 }
 
-static sigjmp_buf jump;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(jump, sig);
-}
-
-static bool touch_is_sigbus(unsigned int i)
-{
-	struct sigaction action = { .sa_handler = on_sigbus }, old;
-	bool hit;
-
-	sigaction(SIGBUS, &action, &old);
-	hit = sigsetjmp(jump, 1);
-	if (!hit)
-		(void)*(volatile uint32_t *)map[i];
-	sigaction(SIGBUS, &old, NULL);
-	return hit;
-}
-
 /* The stock driver waits for as long as the host takes. */
 static void assert_no_bound(void)
 {
@@ -234,7 +211,7 @@ static void test_sigbus(void)
 	timeouts = virtgpu_window_count("timeouts");
 	stall(true);
 	igt_nsec_elapsed(&start);
-	igt_assert(touch_is_sigbus(0));
+	igt_assert(virtgpu_is_sigbus(map[0]));
 	took = seconds_since(&start);
 	/* Once, although the fault is tried twice. */
 	igt_assert_f(took > 1.8 && took < 3.8, "it took %.1f s\n", took);
@@ -412,30 +389,18 @@ static void test_guest_free(void)
 	virtgpu_close(&gpu);
 }
 
-static void device_name(char *name, size_t size)
-{
-	DIR *dir = opendir(DRIVER);
-	struct dirent *entry;
-
-	igt_assert(dir);
-	while ((entry = readdir(dir)))
-		if (!strncmp(entry->d_name, "virtio", 6))
-			snprintf(name, size, "%.60s", entry->d_name);
-	closedir(dir);
-}
-
 static void test_unplug(void)
 {
-	char name[64] = "";
+	struct virtgpu_device device;
 
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
-	device_name(name, sizeof(name));
+	virtgpu_device(&device);
 	make_evicted();
-	virtgpu_write_file(DRIVER "unbind", name);
+	virtgpu_unbind(&device);
 	for (unsigned int i = 0; i < blobs; i++)
-		igt_assert(touch_is_sigbus(i));
+		igt_assert(virtgpu_is_sigbus(map[i]));
 	free_blobs();
-	virtgpu_write_file(DRIVER "bind", name);
+	virtgpu_bind(&device);
 
 	make_evicted();
 	for (unsigned int i = 0; i < blobs; i++)
@@ -448,7 +413,7 @@ static void test_unplug(void)
  * In a process of its own, since it may take for ever; one that has no blob mapped.
  * It begins when something is written to @go.
  */
-static pid_t unbind_later(const char *name, int *go)
+static pid_t unbind_later(const struct virtgpu_device *device, int *go)
 {
 	int ends[2], fd;
 	char byte;
@@ -461,8 +426,8 @@ static pid_t unbind_later(const char *name, int *go)
 		close(ends[1]);
 		if (read(ends[0], &byte, 1) != 1)
 			_exit(1);
-		fd = open(DRIVER "unbind", O_WRONLY);
-		_exit(write(fd, name, strlen(name)) < 0);
+		fd = open(VIRTGPU_DRIVER "unbind", O_WRONLY);
+		_exit(write(fd, device->name, strlen(device->name)) < 0);
 	}
 	close(ends[0]);
 	*go = ends[1];
@@ -507,7 +472,7 @@ static bool wait_for_error(enum waits what)
 	switch (what) {
 	case WAITS_UNMAP:
 	case WAITS_MAP:
-		return touch_is_sigbus(0);
+		return virtgpu_is_sigbus(map[0]);
 	case WAITS_CREATE:
 		return make_until_error(VIRTGPU_BLOB_MEM_GUEST) == -ENODEV;
 	case WAITS_QUEUE:
@@ -519,12 +484,12 @@ static bool wait_for_error(enum waits what)
 static void test_unplug_waiting(enum waits what)
 {
 	pid_t unbinder, waiter;
-	char name[64] = "";
+	struct virtgpu_device device;
 	int go;
 
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver waits for ever\n");
-	device_name(name, sizeof(name));
-	unbinder = unbind_later(name, &go);
+	virtgpu_device(&device);
+	unbinder = unbind_later(&device, &go);
 	virtgpu_write_file(TIMEOUT, "120000");
 	make_evicted();
 	if (what == WAITS_MAP)
@@ -544,7 +509,7 @@ static void test_unplug_waiting(enum waits what)
 	igt_assert_eq(WEXITSTATUS(gone_status), 1);
 	stall(false);
 	free_blobs();
-	virtgpu_write_file(DRIVER "bind", name);
+	virtgpu_bind(&device);
 
 	make_evicted();
 	for (unsigned int i = 0; i < blobs; i++)
@@ -565,12 +530,12 @@ static void guest_words(uint32_t *words, bool write)
 
 static void test_unplug_guest(void)
 {
-	char name[64] = "";
+	struct virtgpu_device device;
 	uint32_t *words[2];
 	int dmabuf;
 
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
-	device_name(name, sizeof(name));
+	virtgpu_device(&device);
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	for (int i = 0; i < 2; i++) {
 		guest_blob(&blob[i]);
@@ -578,7 +543,7 @@ static void test_unplug_guest(void)
 		guest_words(words[i], true);
 	}
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
-	virtgpu_write_file(DRIVER "unbind", name);
+	virtgpu_unbind(&device);
 	for (int i = 0; i < 2; i++)
 		guest_words(words[i], false);
 	virtgpu_close(&gpu);
@@ -590,7 +555,7 @@ static void test_unplug_guest(void)
 		guest_words(words[i], false);
 		munmap(words[i], BLOB);
 	}
-	virtgpu_write_file(DRIVER "bind", name);
+	virtgpu_bind(&device);
 
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	guest_blob(&blob[0]);

@@ -20,6 +20,15 @@
  * Description: A blob stays where it is while a driver that imports its dma-buf has
  *	its address, and can be evicted when it has not
  *
+ * SUBTEST: window-refused-map
+ * Description: The host refuses to map a blob that was evicted: the access gets a
+ *	SIGBUS, and the next one the contents when the host has changed its mind
+ *
+ * SUBTEST: window-refused-unmap
+ * Description: The host refuses to unmap a blob that is evicted: no other blob gets
+ *	its range, and the others have what is left. The device that comes back has
+ *	all of its window
+ *
  * SUBTEST: map-signals
  * Description: Signals arrive all the time while blobs are used; with TTM, of more
  *	than the window's size
@@ -49,9 +58,12 @@
 #define MAX_BLOBS 64
 #define MAX_EVENTS 4096
 #define ROUNDS 3
+#define REFUSALS 100
 #define PAGE_WORDS 1024
 /* Of 3 page tables that may map a blob, and of the test; TTM's prefault would be 64. */
 #define FAULTS_MAX 16
+/* Of the module host_refuses. */
+#define REFUSES "/sys/module/host_refuses/parameters/"
 #define TRACING "/sys/kernel/tracing/"
 #define EVENTS TRACING "events/virtio_gpu_window/"
 
@@ -218,6 +230,122 @@ static void test_reuse(void)
 	igt_assert_lt(ROUNDS * (int)window_blobs(), reused);
 }
 
+/* @what: "map" or "unmap" */
+static void host_refuses(const char *what, unsigned int commands)
+{
+	char path[64], text[16];
+
+	snprintf(path, sizeof(path), REFUSES "%s", what);
+	snprintf(text, sizeof(text), "%u", commands);
+	virtgpu_write_file(path, text);
+}
+
+static unsigned int host_would_refuse(const char *what)
+{
+	unsigned int left;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), REFUSES "%s", what);
+	file = fopen(path, "r");
+	igt_assert(file);
+	igt_assert_eq(fscanf(file, "%u", &left), 1);
+	fclose(file);
+	return left;
+}
+
+static void host_accepts(int sig)
+{
+	(void)sig;
+	host_refuses("map", 0);
+	host_refuses("unmap", 0);
+}
+
+static void test_refused_map(void)
+{
+	uint64_t refused;
+	unsigned int n;
+	void *again;
+
+	require_ttm();
+	make_blobs(2 * window_blobs());
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	refused = virtgpu_window_count("refused");
+	host_refuses("map", REFUSALS);
+	igt_assert(virtgpu_is_sigbus(map[0]));
+	n = REFUSALS - host_would_refuse("map");
+	host_accepts(0);
+	virtgpu_expect_refusals(n);
+	/* A fault is tried twice, the second time with the mmap lock. */
+	igt_assert_lte(1, n);
+	igt_assert_lte(n, 2);
+	igt_assert_eq_u64(virtgpu_window_count("refused"), refused + n);
+	/* As with the stock driver, but not for ever. */
+	igt_assert_eq(__virtgpu_blob_mmap(&gpu, &blob[0], &again), -EINVAL);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i);
+	igt_assert_eq(__virtgpu_blob_mmap(&gpu, &blob[0], &again), 0);
+	munmap(again, BLOB);
+	free_blobs();
+}
+
+/* The events since trace(true). */
+static void assert_no_range_taken(void)
+{
+	for (unsigned int i = 0; i < event_count; i++)
+		igt_assert_f(!is(&events[i], "map") || !taken(i),
+			     "%" PRIx64 " is somebody's\n", events[i].start);
+}
+
+static void test_refused_unmap(void)
+{
+	const unsigned int room = window_blobs();
+	struct virtgpu_device device;
+	uint64_t refused;
+
+	require_ttm();
+	virtgpu_device(&device);
+	make_blobs(2 * room);
+	for (unsigned int i = 0; i < room; i++)
+		touch(i);
+	trace(true);
+	host_refuses("unmap", 1);
+	for (unsigned int i = room; i < blobs; i++)
+		touch(i);
+	igt_assert_eq(host_would_refuse("unmap"), 0);
+	igt_assert_eq_u64(virtgpu_window_count("lost"), BLOB);
+	/* All but the one that the host kept. */
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		for (unsigned int i = 1; i < blobs; i++)
+			igt_assert_eq(map[i][0], i);
+	trace(false);
+	read_events();
+	igt_assert_eq(evicted(blob[0].resource), 1);
+	assert_no_range_taken();
+	igt_assert_eq_u64(virtgpu_window_count("lost"), BLOB);
+
+	/* The host still has it where it was. */
+	refused = virtgpu_window_count("refused");
+	igt_assert(virtgpu_is_sigbus(map[0]));
+	virtgpu_expect_refusals(1 + virtgpu_window_count("refused") - refused);
+	for (unsigned int i = 0; i < blobs; i++)
+		munmap(map[i], BLOB);
+	virtgpu_close(&gpu);
+	for (int i = 0; virtgpu_window_used() != BLOB; i++) {
+		igt_assert(i < 300);
+		usleep(100000);
+	}
+
+	virtgpu_unbind(&device);
+	virtgpu_bind(&device);
+	make_blobs(room);
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
+	free_blobs();
+}
+
 static void test_pinned(void)
 {
 	uint64_t address;
@@ -363,12 +491,17 @@ static void test_no_gup(void)
 
 int igt_main()
 {
+	igt_fixture() igt_install_exit_handler(host_accepts);
 	igt_describe("new call: the window's tracepoints tell who goes first");
 	igt_subtest("window-lru") test_lru();
 	igt_describe("new call: the window's tracepoints tell who was where");
 	igt_subtest("window-reuse") test_reuse();
 	igt_describe("new call: an importer keeps a blob from being evicted");
 	igt_subtest("window-pinned") test_pinned();
+	igt_describe("new call: stock maps a blob once, when it is made");
+	igt_subtest("window-refused-map") test_refused_map();
+	igt_describe("new call: stock unmaps what it forgets, without a look");
+	igt_subtest("window-refused-unmap") test_refused_unmap();
 	igt_describe("regression: signals while blobs are used");
 	igt_subtest("map-signals") test_signals();
 	igt_describe("regression: mremap() and munmap() of a part");

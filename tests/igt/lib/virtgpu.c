@@ -2,8 +2,11 @@
 /*
  * virtio-gpu's blob resources: see virtgpu.h.
  */
+#include <dirent.h>
 #include <drm/virtgpu_drm.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -293,6 +296,51 @@ int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
 void virtgpu_dmabuf_flip(int dmabuf)
 {
 	dmabuf_use(DMABUF_USE_FLIP, (void *)(uintptr_t)dmabuf);
+}
+
+static sigjmp_buf jump;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(jump, sig);
+}
+
+bool virtgpu_is_sigbus(const volatile uint32_t *word)
+{
+	struct sigaction action = { .sa_handler = on_sigbus }, old;
+	bool hit;
+
+	sigaction(SIGBUS, &action, &old);
+	hit = sigsetjmp(jump, 1);
+	if (!hit)
+		(void)*word;
+	sigaction(SIGBUS, &old, NULL);
+	return hit;
+}
+
+void virtgpu_device(struct virtgpu_device *device)
+{
+	DIR *dir = opendir(VIRTGPU_DRIVER);
+	struct dirent *entry;
+
+	igt_assert(dir);
+	*device->name = '\0';
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, "virtio", 6))
+			snprintf(device->name, sizeof(device->name), "%.60s",
+				 entry->d_name);
+	closedir(dir);
+	igt_assert(*device->name);
+}
+
+void virtgpu_unbind(const struct virtgpu_device *device)
+{
+	virtgpu_write_file(VIRTGPU_DRIVER "unbind", device->name);
+}
+
+void virtgpu_bind(const struct virtgpu_device *device)
+{
+	virtgpu_write_file(VIRTGPU_DRIVER "bind", device->name);
 }
 
 void virtgpu_write_file(const char *path, const char *text)

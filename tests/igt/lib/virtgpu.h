@@ -81,6 +81,18 @@ int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address);
 /* Inverts each word through the kernel's own mapping. */
 void virtgpu_dmabuf_flip(int dmabuf);
 
+/* Reading there is a SIGBUS. */
+bool virtgpu_is_sigbus(const volatile uint32_t *word);
+
+/* The device's driver is taken away, and comes back. */
+#define VIRTGPU_DRIVER "/sys/bus/virtio/drivers/virtio_gpu/"
+struct virtgpu_device {
+	char name[64];
+};
+void virtgpu_device(struct virtgpu_device *device);
+void virtgpu_unbind(const struct virtgpu_device *device);
+void virtgpu_bind(const struct virtgpu_device *device);
+
 void virtgpu_write_file(const char *path, const char *text);
 /* Anonymous memory that is written page by page and given back. */
 void virtgpu_use_memory(size_t size);

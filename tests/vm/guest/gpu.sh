@@ -28,13 +28,13 @@ elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; th
 else
 	echo "PASS mode"
 fi
-for module in late_host host_map_info dmabuf_use; do
+for module in late_host host_map_info host_refuses dmabuf_use; do
 	load $module || exit 1
 done
 for program; do
 	one_program "$program"
 done
 cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
-rmmod late_host host_map_info dmabuf_use
+rmmod late_host host_map_info host_refuses dmabuf_use
 gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

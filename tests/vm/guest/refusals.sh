@@ -109,6 +109,8 @@ remember() {
 	FREE=$(free_kib)
 }
 
+# seen COUNTER: what is in use shows in it.
+seen() { in_use | grep -q "$1=[1-9]"; }
 lost_kib() { echo $((FREE - $(free_kib))); }
 
 # nothing_lost: it is free again, perhaps after a moment, and nothing is in use.
@@ -330,6 +332,8 @@ unload() {
 		usleep 100000
 	done
 	check i8-quarantine-is-alive [ "$(quarantined)" = 256 ]
+	check leak-check-sees-quarantined seen pages_quarantined
+	check leak-check-sees-records seen records
 	check i8-driver-unloads-beside-it rmmod vttm
 	check i8-quarantine-is-of-a-device-that-is-gone grep -q '^vttm.0 gone ' $COUNTERS
 	modprobe -r drm_ttm_helper 2>/dev/null
