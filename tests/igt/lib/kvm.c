@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/kvm_para.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -320,6 +321,19 @@ void kvm_guest_destroy(struct kvm_guest *guest)
 	close(guest->kvm_fd);
 	munmap(guest->low, LOW_SIZE);
 	free(guest);
+}
+
+void kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa)
+{
+	struct {
+		struct kvm_msrs msrs;
+		struct kvm_msr_entry entry;
+	} request = {
+		.msrs.nmsrs = 1,
+		.entry = { .index = MSR_KVM_SYSTEM_TIME_NEW, .data = gpa | 1 },
+	};
+
+	igt_assert_eq(ioctl(guest->vcpu_fd, KVM_SET_MSRS, &request), 1);
 }
 
 static int set_slot(struct kvm_guest *guest, unsigned int slot, uint32_t flags,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Keeps a VM with a vCPU that never runs, until it gets a signal; prints "kept" when
- * it is there. The first VM, the first vCPU and the last of each make KVM patch the
+ * Keeps two VMs with a vCPU that never runs, until it gets a signal; prints "kept"
+ * when they are there. The first VM, the first vCPU with a local APIC that is not
+ * enabled yet, the first without any, and the last of each make KVM patch the
  * kernel's code (static keys), which an emulator whose CPUs are threads now and then
  * gets wrong: another CPU meets the breakpoint of a patch that has ended ("Oops:
- * int3"). With this one there, tests that make thousands of VMs patch nothing.
+ * int3"), or stays in it. With these there, tests that make thousands of VMs patch
+ * nothing.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 int igt_simple_main()
 {
 	kvm_guest_create(KVM_GUEST_FLAT32);
+	kvm_guest_create_irqchip(KVM_GUEST_FLAT32);
 	printf("kept\n");
 	fflush(stdout);
 	for (;;)

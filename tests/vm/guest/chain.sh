@@ -11,7 +11,7 @@ mode=$1 l2_seconds=$2
 blobs=24
 
 gpu_disk || exit 1
-load kvm-amd || exit 1
+load_kvm || exit 1
 load drm_kms_helper fbdev_emulation=0 || exit 1
 load virtio-gpu "$mode" || exit 1
 echo "TTM-PFNMAP-POLICY $([ "$mode" = ttm_blobs=1 ] && echo ttm_blobs || echo stock)"

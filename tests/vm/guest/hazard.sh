@@ -15,7 +15,7 @@ list_hazards ttm_pfnmap_hazard
 hazards virt/kvm/kvm_main.c: --run-subtest i2-kvm-warns-of-count
 # The others leave broken pages behind under naive, which are not of this one.
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest i4-release-race-natural
-hazards 'Bad page state' --run-subtest 'i4-*,!i4-release-race-*'
+hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-*,!i4-release-race-*'
 # The race may bring naive's kernel down, so it is the last.
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-release-race-*ms'
 hazards_end
