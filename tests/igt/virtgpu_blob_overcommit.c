@@ -66,6 +66,7 @@
  * Description: A blob that the host refuses to map: mmap() says -EINVAL
  */
 #include <drm/virtgpu_drm.h>
+#include <linux/virtio_gpu.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -456,13 +457,27 @@ static void test_kill(void)
 	set_free();
 }
 
+#define TRACING "/sys/kernel/tracing/"
+#define EVENTS TRACING "events/virtio_gpu_window/"
+#define COMMANDS TRACING "events/virtio_gpu/"
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	igt_assert_f(file, "cannot write %s\n", path);
+	igt_assert_lte(0, fputs(text, file));
+	igt_assert_eq(fclose(file), 0);
+}
+
 #define SMALL (MIB(1) / 2)
-/* Two at a time, and two that came to their end meanwhile. */
+#define TEARDOWN_LEFT 10
 #define TEARDOWN_WAITS 5
+#define MAX_COMMANDS 4096
 #define TEARDOWN_TRIES 10
 
 /* Leaves half of the window full of small blobs that nobody has any more. */
-static unsigned int leave_small_blobs(void)
+static void leave_small_blobs(void)
 {
 	const unsigned int count = virtgpu_window_size() / 2 / SMALL;
 	struct virtgpu_blob blob;
@@ -483,69 +498,111 @@ static unsigned int leave_small_blobs(void)
 	}
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
 	igt_assert_eq(status, 0);
-	return count;
+}
+
+/* What another process's closed blobs cost who maps one. */
+struct teardown {
+	unsigned int left;   /* that the host was not told to unmap */
+	unsigned int waited; /* that it was to unmap first */
+};
+
+/* A line of the trace; false if it is none of a command or answer without fence. */
+static bool command_of(const char *line, bool *answer, unsigned int *type)
+{
+	const char *at = strstr(line, " virtio_gpu_cmd_");
+	unsigned int flags;
+	char name[16];
+
+	if (!at || sscanf(at, " virtio_gpu_cmd_%15[a-z]:", name) != 1)
+		return false;
+	*answer = !strcmp(name, "response");
+	at = strstr(at, " type=0x");
+	return at && sscanf(at, " type=%x flags=%x", type, &flags) == 2 &&
+	       !(flags & VIRTIO_GPU_FLAG_FENCE);
 }
 
 /*
- * How many of the closed blobs the host unmapped between another process's wish to
- * map one and its first access. The host takes commands in order: these were waited
- * for.
+ * The host takes commands in order, and answers those without a fence so. The last
+ * one that maps is the one in question.
  */
-static unsigned int blobs_waited_for(void)
+static void teardown_traced(struct teardown *teardown)
+{
+	static unsigned int queue[MAX_COMMANDS];
+	FILE *file = fopen(TRACING "trace", "r");
+	unsigned int first = 0, end = 0, maps = 0, unmaps = 0, type;
+	char line[512];
+	bool answer;
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (!command_of(line, &answer, &type))
+			continue;
+		if (answer) {
+			first += first < end;
+			continue;
+		}
+		igt_assert(end < MAX_COMMANDS);
+		queue[end++] = type;
+		unmaps += type == VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB;
+		if (type != VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB)
+			continue;
+		teardown->left = maps++ - unmaps;
+		teardown->waited = 0;
+		for (unsigned int i = first; i < end; i++)
+			teardown->waited += queue[i] ==
+					    VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB;
+	}
+	fclose(file);
+	igt_assert(maps);
+}
+
+static void teardown_once(struct teardown *teardown)
 {
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
-	uint64_t before, after;
-	unsigned int count;
 	uint32_t *map;
 
-	while (virtgpu_window_used())
+	/* What others have left is to be answered before. */
+	sleep(1);
+	write_file(TRACING "trace", "");
+	write_file(COMMANDS "enable", "1");
+	leave_small_blobs();
+	/* It frees in the background, too. */
+	if (!virtgpu_ttm_blobs())
 		usleep(100000);
-	count = leave_small_blobs();
-	/* The stock driver frees in the background. */
-	usleep(100000);
-	before = virtgpu_window_used() / SMALL;
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	virtgpu_blob(&gpu, BLOB, &blob);
 	map = virtgpu_blob_mmap(&gpu, &blob);
 	map[0] = 1;
-	after = (virtgpu_window_used() - BLOB) / SMALL;
-	igt_info("of %u closed blobs %u were there before, %u after\n", count,
-		 (unsigned int)before, (unsigned int)after);
+	write_file(COMMANDS "enable", "0");
 	munmap(map, BLOB);
 	virtgpu_close(&gpu);
-	igt_assert_lte_u64(after, before);
-	return before - after;
+	teardown_traced(teardown);
+	igt_info(
+		"%u blobs were closed and mapped, %u more were to be unmapped first\n",
+		teardown->left, teardown->waited);
 }
 
+/*
+ * Tried again where the blobs had gone before they could be in the way, or where
+ * the stock driver had not begun to free them.
+ */
 static void test_teardown(void)
 {
-	unsigned int waited;
+	const bool ttm = virtgpu_ttm_blobs();
+	struct teardown teardown;
+	bool proved = false;
 
-	if (virtgpu_ttm_blobs()) {
-		igt_assert_lt(blobs_waited_for(), TEARDOWN_WAITS);
-		return;
+	for (int try = 0; !proved && try < TEARDOWN_TRIES; try++) {
+		teardown_once(&teardown);
+		proved = ttm ? teardown.left >= TEARDOWN_LEFT :
+			       teardown.waited >= TEARDOWN_WAITS;
 	}
-	/* Now and then it was quick, or has not yet begun. */
-	for (int try = 0; try < TEARDOWN_TRIES; try++) {
-		waited = blobs_waited_for();
-		if (waited >= TEARDOWN_WAITS)
-			return;
-	}
-	igt_assert_f(waited >= TEARDOWN_WAITS,
-		     "stock did not wait, so this test proves nothing\n");
-}
-
-#define TRACING "/sys/kernel/tracing/"
-#define EVENTS TRACING "events/virtio_gpu_window/"
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	igt_assert_f(file, "cannot write %s\n", path);
-	igt_assert_lte(0, fputs(text, file));
-	igt_assert_eq(fclose(file), 0);
+	igt_assert_f(proved, ttm ? "too few closed blobs were left\n" :
+				   "stock did not wait for closed blobs\n");
+	/* Two at a time. */
+	if (ttm)
+		igt_assert_lt(teardown.waited, TEARDOWN_WAITS);
 }
 
 static uint64_t traced(const char *event)

@@ -41,7 +41,6 @@ MODULE_PARM_DESC(unmap,
 /* How the driver's struct virtio_gpu_vbuffer begins, 6.1 to 6.12. */
 struct host_refuses_vbuffer {
 	char *buf;
-	int size;
 };
 
 /* Both commands have the resource's name at the same place. */
@@ -67,8 +66,9 @@ static int host_refuses_send(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+/* Where all commands come by, the stock driver's, too. */
 static struct kprobe host_refuses_probe = {
-	.symbol_name = "virtio_gpu_queue_ctrl_buffer",
+	.symbol_name = "virtio_gpu_queue_fenced_ctrl_buffer",
 	.pre_handler = host_refuses_send,
 };
 

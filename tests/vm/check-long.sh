@@ -21,24 +21,30 @@ for kernel; do
 	pin_kernel "$kernel"
 done
 # What the results are of.
-of="$(hash_of "$REPO"/{drivers,include,tests}) $SWAPOUTS $ROUNDS$(for kernel in "${ALL_KERNELS[@]}"; do
-	! has_kernel "$kernel" || printf ' %s' "$(basename "$(kernel_dir "$kernel")")"
-done)"
+results_of() {
+	local kernel
+	printf '%s %s %s' "$(hash_of "$REPO"/{drivers,include,tests})" "$SWAPOUTS" "$ROUNDS"
+	for kernel in "${ALL_KERNELS[@]}"; do
+		! has_kernel "$kernel" || printf ' %s' "$(basename "$(kernel_dir "$kernel")")"
+	done
+}
+
+of=$(results_of)
 if [ "$(cat "$RESULTS/of" 2>/dev/null)" = "$of" ]; then
 	say "  note   going on with what is in $RESULTS/raw; to begin again, remove it"
 else
 	rm -rf "$RESULTS"
 	mkdir -p "$RESULTS/raw"
+	git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes' >"$RESULTS/commit"
 	echo "$of" >"$RESULTS/of"
 fi
-commit=$(git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes')
 : >"$RESULTS/plan"
 for kernel; do
 	"$VM_DIR/check.sh" --plan-hazards "$kernel" >>"$RESULTS/plan"
 done
 failed=0
-# Their CPUs wait for one another: two machines on two cores take five times as long
-# as one after the other.
+# The CPUs of a machine wait for one another, so two machines on two cores take far
+# longer than one after the other.
 for kernel; do
 	"$VM_DIR/check.sh" --hazards "$kernel" || failed=1
 done
@@ -52,11 +58,13 @@ for pid in "${pids[@]}"; do
 	wait "$pid" || failed=1
 done
 [ $failed -eq 0 ] || die "not every machine ran: see above" "what did is kept in $RESULTS/raw"
+[ "$(results_of)" = "$of" ] || die "the sources or a kernel changed while it ran" \
+	"what the machines ran is not one thing: do not edit $REPO meanwhile"
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py \
 	/build/results-long/plan /build/results-long/raw /build/results-long || rc=$?
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/hazards.py /build/results-long/raw \
-	"$commit" "$SWAPOUTS" "$ROUNDS" "$@" >"$RESULTS/results.rst"
+	"$(<"$RESULTS/commit")" "$SWAPOUTS" "$ROUNDS" "$@" >"$RESULTS/results.rst"
 if [ $rc -eq 0 ]; then
 	cp "$RESULTS/results.rst" "$REPO/Documentation/gpu/ttm-pfnmap-results.rst"
 	say "the tables are in Documentation/gpu/ttm-pfnmap-results.rst"

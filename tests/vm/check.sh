@@ -10,7 +10,7 @@
 
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
-# Ways to boot, see guest/refusals.sh.
+# Ways to boot, and builds, see guest/refusals.sh.
 REFUSALS='usual nopat unneeded encrypted'
 
 plan() { echo "$*" >>"$RESULTS/plan"; }
@@ -97,7 +97,7 @@ naive_suite() {
 hazard_suites() {
 	# Half of the memory is filled again and again: it is to be small.
 	export VM_MEMORY=768
-	naive_suite "$1" naive hazard.sh "${SWAPOUTS:-}" "${HAZARD_SECONDS:-300}"
+	naive_suite "$1" naive hazard.sh "${SWAPOUTS:-}" "${SWAPOUTS:+1800}"
 	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	naive_suite "$1" fuzz.naive fuzz.sh

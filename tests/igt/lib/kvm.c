@@ -323,7 +323,7 @@ void kvm_guest_destroy(struct kvm_guest *guest)
 	free(guest);
 }
 
-void kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa)
+int kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa)
 {
 	struct {
 		struct kvm_msrs msrs;
@@ -333,7 +333,9 @@ void kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa)
 		.entry = { .index = MSR_KVM_SYSTEM_TIME_NEW, .data = gpa | 1 },
 	};
 
-	igt_assert_eq(ioctl(guest->vcpu_fd, KVM_SET_MSRS, &request), 1);
+	if (ioctl(guest->vcpu_fd, KVM_SET_MSRS, &request) == 1)
+		return 0;
+	return errno ? -errno : -EINVAL;
 }
 
 static int set_slot(struct kvm_guest *guest, unsigned int slot, uint32_t flags,

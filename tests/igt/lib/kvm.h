@@ -90,10 +90,11 @@ void kvm_guest_unmap(struct kvm_guest *guest, int slot);
 
 /*
  * Where KVM is to write the guest's clock to, 32 bytes, at the next entry; it looks
- * the page up at once. A factor, which is not 0, is at KVM_GUEST_CLOCK_MUL.
+ * the page up at once. A factor, which is not 0, is at KVM_GUEST_CLOCK_MUL. 0 or a
+ * negative errno; asserts nothing.
  */
 #define KVM_GUEST_CLOCK_MUL	24
-void kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa);
+int kvm_guest_clock(struct kvm_guest *guest, uint64_t gpa);
 
 /* What a job that is not zero writes and expects. */
 uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);

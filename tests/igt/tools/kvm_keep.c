@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Keeps two VMs with a vCPU that never runs, until it gets a signal; prints "kept"
- * when they are there. The first VM, the first vCPU with a local APIC that is not
+ * Keeps two VMs, each with a vCPU that never runs, until it gets a signal; prints
+ * "kept" when they are there. The first VM, the first vCPU with a local APIC that is not
  * enabled yet, the first without any, and the last of each make KVM patch the
  * kernel's code (static keys), which an emulator whose CPUs are threads now and then
  * gets wrong: another CPU meets the breakpoint of a patch that has ended ("Oops:

@@ -13,9 +13,9 @@ echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 list_hazards ttm_pfnmap_hazard
 # The warning comes once a boot, so its test is the first to use KVM.
 hazards virt/kvm/kvm_main.c: --run-subtest i2-kvm-warns-of-count
-# The others leave broken pages behind under naive, which are not of this one.
+# This one shall not be blamed for the broken pages that the others leave under naive.
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest i4-release-race-natural
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-*,!i4-release-race-*'
-# The race may bring naive's kernel down, so it is the last.
+# With many broken pages: these may bring naive's kernel down, so they are the last.
 hazards 'Bad page state' "--swapouts=$swapouts" --run-subtest 'i4-release-race-*ms'
 hazards_end
