@@ -52,8 +52,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <drm/drm_mode.h>
-
+#include "drm_mode.h"
 #include "igt.h"
 #include "kvm_bo.h"
 

@@ -961,10 +961,7 @@ static void subtests(void)
 	}
 }
 
-int main(int argc, char **argv)
+int igt_main_args("", options, help, option, NULL)
 {
-	igt_subtest_init_parse_opts(&argc, argv, "", options, help, option,
-				    NULL);
 	subtests();
-	igt_exit();
 }

@@ -10,11 +10,15 @@
  *	"naive", which only a test build of ttm.ko has, it must, or the test
  *	proves nothing and fails. Needs slow_release.ko and kvm_hold.ko; guest
  *	script hazard.sh.
- *
+ */
+
+/**
  * SUBTEST: i2-kvm-warns-of-count
  * Description: KVM looks at the count of every reserved page. Naive: a WARN,
  *	once a boot, so this is to be the first that uses KVM
- *
+ */
+
+/**
  * SUBTEST: i4-release-race-%s
  * Description: The guest writes all pages while the BO is swapped out, moved,
  *	freed and made anew: KVM gives pages back that TTM has freed. Naive:
@@ -24,11 +28,15 @@
  * @natural:	KVM releases pages at its own pace
  * @2ms:	each release is delayed by 2 ms
  * @20ms:	by 20 ms
- *
+ */
+
+/**
  * SUBTEST: i4-pfn-cache
  * Description: KVM looks a page up to write the guest's clock to it (a gfn-to-PFN
  *	cache) while the BO is swapped out and moved. Naive: a count of -1
- *
+ */
+
+/**
  * SUBTEST: i4-long-lived-holder-%s
  * Description: Nested virtualisation's kvm_vcpu_map() of a page of a BO that is
  *	given up, and a write through it. Naive: the page is another's by then.
@@ -46,11 +54,15 @@
  * @vmm-forked:		the VMM is a child that inherited the BO's PTEs
  * @vmm-forks:		the VMM has a child that inherits the BO's PTEs
  * @cgroup-removed:	the memory cgroup is removed in which the BO was populated
- *
+ */
+
+/**
  * SUBTEST: i4-cve-2021-22543-read-only
  * Description: GHSA-7wq5-phmq-m584, first half: a guest writes to a mapping that
  *	its VMM may only read. KVM refuses, whether the PTE is there or not
- *
+ */
+
+/**
  * SUBTEST: i4-cve-2021-22543-freed-in-use
  * Description: Second half: KVM takes and drops a page again and again while the
  *	VMM and the guest have it, and last when TTM has just freed it. Naive: a
@@ -1079,10 +1091,7 @@ static void subtests(void)
 	}
 }
 
-int main(int argc, char **argv)
+int igt_main_args("", options, help, option, NULL)
 {
-	igt_subtest_init_parse_opts(&argc, argv, "", options, help, option,
-				    NULL);
 	subtests();
-	igt_exit();
 }

@@ -9,7 +9,9 @@
  *	TTM's PFNMAP mode it works; its stock twin, the same function on a
  *	device that is not opted in, shows KVM_RUN = -EFAULT at the first page
  *	without a reference count.
- *
+ */
+
+/**
  * SUBTEST: control-%s
  * Description: The guest touches ordinary anonymous memory: the tests' own
  *	guest code and KVM work
@@ -18,7 +20,9 @@
  * @flat32:	32-bit flat protected mode
  * @real16:	real mode with 4 GiB segments
  * @long64:	long mode
- *
+ */
+
+/**
  * SUBTEST: %s-touch-%s-%s-%s-%s
  * Description: The guest touches every page of a BO, data is seen both ways,
  *	and (I2) every page is marked with count 1
@@ -49,25 +53,65 @@
  * arg[5]:
  * @cold:	nobody touched the BO before
  * @prefaulted:	the host wrote to every page before
- *
+ */
+
+/**
  * SUBTEST: %s-cpu-mode-%s
  * Description: The same for other modes of the guest's CPU
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ *
+ * arg[2]:
+ * @flat32:	protected mode without paging
+ * @real16:	real mode
+ * @long64:	long mode
+ */
+
+/**
  * SUBTEST: %s-above-4g
  * Description: The BO lies above 4 GiB in the guest
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-i2-count-is-one-%s
  * Description: KVM leaves the count of each page alone: 1 before, with the
  *	guest having written to all, and after the VM is closed
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ *
+ * arg[2]:
+ * @cached:	write-back BO
+ * @wc:		write-combined BO
+ * @uc:		uncached BO
+ */
+
+/**
  * SUBTEST: %s-read-only-slot
  * Description: A read-only memslot: a write is an MMIO exit and changes nothing,
  *	on both devices; reads of all pages work, on the mode's alone
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-slot-over-a-hole
  * Description: A page in the middle of the memslot is not mapped any more:
  *	-EFAULT there, on both devices, and no harm; the rest works, on the
  *	mode's alone
+ *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
  */
 #include <sys/mman.h>
 #include <linux/kvm.h>

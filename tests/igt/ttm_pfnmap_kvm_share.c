@@ -8,7 +8,9 @@
  * Description: One TTM BO, several users: memslots, VMs, VMM processes, and a
  *	dma-buf of it as guest memory. The stock twin, the same function, shows
  *	KVM_RUN = -EFAULT.
- *
+ */
+
+/**
  * SUBTEST: %s-several-slots
  * Description: Four memslots on one BO: the whole, the same addresses again,
  *	the second half, and a second mapping. What is written through one is
@@ -17,24 +19,64 @@
  * arg[1]:
  * @mode:	the opted-in device: works
  * @stock:	the twin: -EFAULT at the first tail page
- *
+ */
+
+/**
  * SUBTEST: %s-slot-removed-and-added
  * Description: The memslot goes and comes back at another address
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-two-vms
  * Description: Two VMs of one process on one BO
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-two-vmm-processes
  * Description: Two processes, a VM each, on one BO
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-dma-buf-slot-%s
  * Description: The mapping of the BO's dma-buf is the memslot
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ *
+ * arg[2]:
+ * @cached:	write-back BO
+ * @wc:		write-combined BO
+ */
+
+/**
  * SUBTEST: %s-imported-by-another-client
  * Description: Another DRM file imports the dma-buf; its mapping is the memslot
  *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
+ */
+
+/**
  * SUBTEST: %s-dumb-buffer
  * Description: A dumb buffer's mapping is the memslot
+ *
+ * arg[1]:
+ * @mode:	the opted-in device: works
+ * @stock:	the twin: -EFAULT at the first tail page
  */
 #include <sys/mman.h>
 #include <sys/wait.h>

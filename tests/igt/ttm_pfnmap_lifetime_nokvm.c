@@ -7,18 +7,24 @@
  * Functionality: TTM BOs in processes without KVM
  * Description: The mode costs a process without KVM nothing that lasts: pages
  *	are marked before anybody can see them, and given back at once.
- *
+ */
+
+/**
  * SUBTEST: %s-i1-touched-page-is-marked
  * Description: The CPU touches a page: it is marked then. On stock none is
  *
  * arg[1]:
  * @mode:	the opted-in device
  * @stock:	the twin
- *
+ */
+
+/**
  * SUBTEST: mode-i4-with-kvm-keeps
  * Description: The twin of the following: a VM without any memory, that never
  *	ran, is enough to keep what its process frees
- *
+ */
+
+/**
  * SUBTEST: mode-i4-no-kvm-frees-at-once-%s
  * Description: Regression test, since stock TTM keeps nothing either: a process
  *	without KVM frees BOs, and nothing is ever quarantined

@@ -9,14 +9,18 @@
  *	guest of its own, L2, in a BO. KVM maps that page for as long as L2 runs,
  *	and tells the CPU its address; whenever L2 writes CR8, the CPU writes to
  *	it. Needs kvm_intel with nested=1; guest script intel.sh.
- *
+ */
+
+/**
  * SUBTEST: %s-nested-entry
  * Description: L1 starts L2, which writes its CR8
  *
  * arg[1]:
  * @mode:	the opted-in device: the BO has what the CPU wrote
  * @stock:	the twin: L1's VMLAUNCH fails, since KVM refuses the page
- *
+ */
+
+/**
  * SUBTEST: i4-nested-virtual-apic-%s
  * Description: The BO gives its pages up while L2 is active, then L2 writes CR8.
  *	Naive: the page is another's by then, or KVM drops a reference to it that

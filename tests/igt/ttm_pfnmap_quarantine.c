@@ -6,44 +6,66 @@
  * Sub-category: TTM
  * Functionality: TTM's PFNMAP mode, what freed BOs keep
  * Description: A VMM allocates, uses and frees BOs for as long as it lives.
- *
+ */
+
+/**
  * SUBTEST: i5-churn-without-bound-or-reuse
  * Description: The twin: with the bound out of reach and reuse off, every BO
  *	that a guest saw stays in quarantine while the VM lives
- *
+ */
+
+/**
  * SUBTEST: i5-churn-with-bound
  * Description: Without reuse, at the bound new BOs are counted, work as well, and
  *	go back when they are freed
- *
+ */
+
+/**
  * SUBTEST: i5-churn-with-reuse
  * Description: A new BO gets the pages of the one before, and nothing adds up
- *
+ */
+
+/**
  * SUBTEST: i5-churn-of-many-sizes
  * Description: BOs of random sizes, many at a time: what is held is at most 1.1
  *	times what was alive at once; without reuse (the twin) it is more
- *
+ */
+
+/**
  * SUBTEST: i5-live-bos-with-bound
  * Description: BOs that are alive count towards the bound on all reserved pages:
  *	beyond it new ones are counted; without it (the twin) all are reserved
- *
+ */
+
+/**
  * SUBTEST: i5-bound-is-for-all
  * Description: Two VMMs at once stay within the one bound
- *
+ */
+
+/**
  * SUBTEST: i5-render-server-without-bound-or-reuse
  * Description: The twin: one process allocates and touches the BOs, another is
  *	the VMM; they all stay in quarantine
- *
+ */
+
+/**
  * SUBTEST: i5-render-server-with-bound
  * Description: The same within the bound
- *
+ */
+
+/**
  * SUBTEST: i5-render-server-with-reuse
  * Description: The same with reuse: nothing adds up
- *
+ */
+
+/**
  * SUBTEST: i3-forks-pin-no-memory
  * Description: Regression test: a process that maps a BO forks many children,
  *	one after another; their address spaces are not kept for as long as the BO
  *	has pages
- *
+ */
+
+/**
  * SUBTEST: %s-i4-purge-with-a-guest
  * Description: A BO whose contents are dropped while a guest uses them: the
  *	pages are kept, and the guest sees new ones
@@ -51,19 +73,32 @@
  * arg[1]:
  * @mode:	the opted-in device
  * @stock:	the twin: -EFAULT for the guest, nothing to keep
- *
+ */
+
+/**
  * SUBTEST: %s-i6-%s-does-not-wait
  * Description: Pages are taken from a BO by the very thread that owns the VM: if
  *	that waited until nobody can hold them, it would never end
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin: -EFAULT for the guest, nothing to keep
  *
  * arg[2]:
  * @free:	the BO is freed
  * @swapout:	the BO is swapped out
  * @move:	the BO is moved to VRAM
- *
+ * @fault:	the BO is freed, and another one faulted in
+ */
+
+/**
  * SUBTEST: %s-i8-caching-is-restored-%s
  * Description: Pages that went through the quarantine are write-back again when
  *	they are free
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin: -EFAULT for the guest, nothing to keep
  *
  * arg[2]:
  * @wc:		write-combined BO

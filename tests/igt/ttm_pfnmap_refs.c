@@ -1135,10 +1135,14 @@ static void through_proc_mem(pid_t pid, char *addr)
 	int fd = open_mem(pid);
 
 	igt_assert(copy);
-	igt_assert_eq(full_length(pread(fd, copy, len, (off_t)addr), len), 0);
+	igt_assert_eq(full_length(pread(fd, copy, len, (off_t)(uintptr_t)addr),
+				  len),
+		      0);
 	igt_assert(!memcmp(copy, addr, len));
 	memset(addr, 0xa5, len);
-	igt_assert_eq(full_length(pwrite(fd, copy, len, (off_t)addr), len), 0);
+	igt_assert_eq(full_length(pwrite(fd, copy, len, (off_t)(uintptr_t)addr),
+				  len),
+		      0);
 	igt_assert(!memcmp(copy, addr, len));
 	free(copy);
 	close(fd);
@@ -1177,8 +1181,10 @@ static void ptrace_cold(enum vttm_kind kind)
 	memory_init(&mem, kind, &cold);
 	pid = stopped_child();
 	fd = open_mem(pid);
-	igt_assert_eq(pwrite(fd, &words[0], 8, (off_t)mem.map + PAGE), 8);
-	igt_assert_eq(pread(fd, &words[1], 8, (off_t)mem.map + PAGE), 8);
+	igt_assert_eq(
+		pwrite(fd, &words[0], 8, (off_t)(uintptr_t)mem.map + PAGE), 8);
+	igt_assert_eq(pread(fd, &words[1], 8, (off_t)(uintptr_t)mem.map + PAGE),
+		      8);
 	igt_assert_eq_u64(words[1], words[0]);
 	vttm_info(mem.bo.fd, mem.bo.handle, &info);
 	igt_assert_eq(info.placement, VTTM_PL_SYSTEM);

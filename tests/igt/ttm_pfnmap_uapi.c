@@ -106,8 +106,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <drm/drm_mode.h>
-
+#include "drm_mode.h"
 #include "igt.h"
 #include "kvm_bo.h"
 
@@ -357,8 +356,8 @@ static int try_mmap(int fd, uint64_t offset, size_t size, int prot, int flags,
 		    bool touch)
 {
 	/* mmap64() would refuse unaligned offsets itself. */
-	char *map =
-		(void *)syscall(SYS_mmap, NULL, size, prot, flags, fd, offset);
+	long ret = syscall(SYS_mmap, NULL, size, prot, flags, fd, offset);
+	void *map = (void *)ret;
 
 	if (map == MAP_FAILED)
 		return -errno;

@@ -571,10 +571,7 @@ static void subtests(void)
 	igt_subtest("i4-vfio-unmap-after-free") both_kinds(unmap_after_free);
 }
 
-int main(int argc, char **argv)
+int igt_main_args("", options, help, option, NULL)
 {
-	igt_subtest_init_parse_opts(&argc, argv, "", options, help, option,
-				    NULL);
 	subtests();
-	igt_exit();
 }

@@ -22,7 +22,6 @@
  * Description: All free memory is in single pages, and the host takes no more than
  *	16384 entries: the ioctl says so. Without TTM: a blob without memory
  */
-#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -30,6 +29,7 @@
 
 #include "igt.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define PAGE 4096u

@@ -51,7 +51,6 @@
  * SUBTEST: guest-kvm-dmabuf-%s
  * Description: The same through a mapping of the blob's dma-buf
  */
-#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -62,6 +61,7 @@
 #include "igt.h"
 #include "kvm.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)

@@ -56,7 +56,6 @@
  *	SIGBUS, and the device that comes back works. Skipped without TTM: the
  *	stock driver leaks blobs that are closed after an unplug
  */
-#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,6 +67,7 @@
 #include "igt.h"
 #include "pageflags.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define STALL "/sys/module/late_host/parameters/stall"
 #define TIMEOUT "/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms"

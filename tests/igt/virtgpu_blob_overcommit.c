@@ -65,7 +65,6 @@
  * SUBTEST: refused-map
  * Description: A blob that the host refuses to map: mmap() says -EINVAL
  */
-#include <drm/virtgpu_drm.h>
 #include <linux/virtio_gpu.h>
 #include <pthread.h>
 #include <signal.h>
@@ -75,6 +74,7 @@
 
 #include "igt.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)

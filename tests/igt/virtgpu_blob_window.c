@@ -206,10 +206,10 @@ static bool overlap(const struct event *a, const struct event *b)
 }
 
 /* Is there another blob where this one is to be mapped? */
-static bool taken(unsigned int map)
+static bool taken(unsigned int at)
 {
-	for (unsigned int i = map; i--;) {
-		if (!overlap(&events[i], &events[map]))
+	for (unsigned int i = at; i--;) {
+		if (!overlap(&events[i], &events[at]))
 			continue;
 		/* What was there last. */
 		return !is(&events[i], "returned");

@@ -10,8 +10,9 @@
 #   regression:  stock TTM passes it, too, and that has to stay so
 #   new call:    stock TTM has nothing that could be called
 #   control:     about the tests themselves, not about TTM
-# One line PASS|FAIL PROGRAM for each program.
-# The first line is about the check itself.
+# One line PASS|FAIL PROGRAM for each program, and one of documented.py, which looks
+# for each subtest in the test's documentation.
+# The first lines are about the checks themselves.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -88,9 +89,12 @@ self_test() {
 }
 
 self_test
+documented() { "$VM_DIR/in-root.sh" python3 /src/tests/vm/documented.py "$@"; }
+documented --self-test
 "$VM_DIR/build-igt.sh" >&2
 for program in "$BUILD"/igt/{ttm,virtgpu}_*; do
 	name=${program##*/}
 	"$VM_DIR/in-root.sh" "/build/igt/$name" --describe | verdict "$name"
+	"$VM_DIR/in-root.sh" "/build/igt/$name" --list-subtests | documented "/src/tests/igt/$name.c"
 done | tee "$BUILD/twins"
 ! grep -q '^FAIL ' "$BUILD/twins"

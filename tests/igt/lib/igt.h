@@ -96,8 +96,6 @@ void __igt_fixture_complete(void);
 bool __igt_run_subtest(const char *name, const char *file, const int line);
 bool __igt_run_dynamic_subtest(const char *name);
 void __igt_enter_dynamic_container(void);
-void __igt_subtest_group_save(int *skipped, int *description);
-void __igt_subtest_group_restore(int skipped, int description);
 bool __igt_fork(void);
 void __igt_skip_check(const char *file, const int line, const char *func,
 		      const char *check, const char *format, ...)
@@ -113,17 +111,20 @@ void __igt_fail_assert(const char *domain, const char *file, const int line,
 #define __igt_unique(name) __igt_paste(__igt_##name##_, __LINE__)
 
 /* "int igt_main()", then the body, as tests of current IGT have it. */
-#define igt_main() \
+#define igt_main_args(short_opts, long_opts, help_str, handler, data) \
 	main(int argc, char **argv); \
 	static void __igt_unique(body)(void); \
 	int main(int argc, char **argv) \
 	{ \
-		igt_subtest_init_parse_opts(&argc, argv, NULL, NULL, NULL, \
-					    NULL, NULL); \
+		igt_subtest_init_parse_opts(&argc, argv, short_opts, \
+					    long_opts, help_str, handler, \
+					    data); \
 		__igt_unique(body)(); \
 		igt_exit(); \
 	} \
 	static void __igt_unique(body)(void)
+
+#define igt_main() igt_main_args(NULL, NULL, NULL, NULL, NULL)
 
 #define igt_simple_main() \
 	main(int argc, char **argv); \
@@ -177,17 +178,6 @@ static inline __igt_printf(1, 2) const char *__igt_name(const char *fmt, ...)
 #define igt_subtest_with_dynamic_f(fmt...) \
 	igt_subtest_with_dynamic(__igt_name(fmt))
 #define igt_dynamic_f(fmt...) igt_dynamic(__igt_name(fmt))
-
-#define igt_subtest_group \
-	for (int __igt_unique(run) = 1, __igt_unique(skip) = 0, \
-		 __igt_unique(desc) = 0; \
-	     __igt_unique(run) && \
-	     (__igt_subtest_group_save(&__igt_unique(skip), \
-				       &__igt_unique(desc)), \
-	      true); \
-	     __igt_unique(run) = 0, \
-		 __igt_subtest_group_restore(__igt_unique(skip), \
-					     __igt_unique(desc)))
 
 #define igt_describe(text) igt_describe_f("%s", (text))
 

@@ -3,7 +3,6 @@
  * virtio-gpu's blob resources: see virtgpu.h.
  */
 #include <dirent.h>
-#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include "dmabuf_use.h"
 #include "igt.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define RENDER_NODE "/dev/dri/renderD128"
 #define DEBUGFS "/sys/kernel/debug/dri/0/"

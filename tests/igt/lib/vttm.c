@@ -11,8 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <drm/drm_mode.h>
-
+#include "drm_mode.h"
 #include "igt.h"
 #include "vttm.h"
 

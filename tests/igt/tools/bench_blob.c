@@ -16,7 +16,6 @@
  * Runs under QEMU -icount: a nanosecond of the process's CPU time is an instruction
  * that it executed, in the kernel or not; waiting for the host is not in it.
  */
-#include <drm/virtgpu_drm.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 
 #include "igt.h"
 #include "virtgpu.h"
+#include "virtgpu_drm.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
