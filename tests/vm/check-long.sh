@@ -3,7 +3,7 @@
 #
 # check-long.sh KERNEL...: the hazards, far more of them than in check.sh, and
 # what came of it as tables in Documentation/gpu/ttm-pfnmap-results.rst. Takes
-# 2 hours; if it is stopped, the next one goes on with the machine that ran. Environment:
+# hours; if it is stopped, the next one goes on with the machine that ran. Environment:
 # SWAPOUTS of the three release races together, ROUNDS of the hostile mix,
 # HAZARD_SECONDS for one machine.
 
