@@ -11,7 +11,7 @@
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
 # Ways to boot, and builds, see guest/refusals.sh.
-REFUSALS='usual nopat unneeded encrypted'
+REFUSALS='usual nopat unneeded encrypted sev-es'
 
 plan() { echo "$*" >>"$RESULTS/plan"; }
 
@@ -250,7 +250,7 @@ stream() {
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
 	vm_suite refusals "$1" usual check refusals.sh usual 600
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
-	for program in unneeded encrypted; do
+	for program in unneeded encrypted sev-es; do
 		"$VM_DIR/overlay.sh" "$1" $program
 		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd
 		vm_suite refusals "$1" $program $program refusals.sh $program 300

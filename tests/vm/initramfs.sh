@@ -4,8 +4,8 @@
 # initramfs.sh KERNEL NAME FLAVOUR MODULE...: build/KERNEL/vm/NAME.cpio, with
 # these modules, all they depend on, libigt, the test programs and the guest
 # scripts. FLAVOUR ours takes our ttm.ko, stock the one of the image, unneeded,
-# encrypted and naive those of "overlay.sh KERNEL FLAVOUR". FILES=a:b adds more, paths of the
-# repository's build/; tools/kvm_keep is there with KVM. Each part is made when it
+# encrypted, sev-es and naive those of "overlay.sh KERNEL FLAVOUR". FILES=a:b adds more, paths
+# of the repository's build/; tools/kvm_keep is there with KVM. Each part is made when it
 # changed.
 
 . "$(dirname "$0")/lib.sh"
@@ -47,9 +47,9 @@ ours)
 	own+=("$BUILD/$kernel/ttm/ttm.ko")
 	[[ " $* " != *" virtio-gpu "* ]] || own+=("$BUILD/$kernel/virtio/virtio-gpu.ko")
 	;;
-unneeded | encrypted | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
+unneeded | encrypted | sev-es | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
 stock) ;;
-*) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded, encrypted or naive" ;;
+*) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded, encrypted, sev-es or naive" ;;
 esac
 for module in "$BUILD/$kernel"/vttm/*.ko "$BUILD/$kernel"/kmod/*.ko; do
 	[ ! -f "$module" ] || own+=("$module")

@@ -10,6 +10,7 @@
 # kernel whose KVM does not guess, which is where the mode has nothing to do.
 # overlay.sh KERNEL encrypted: build/KERNEL/ttm-encrypted = ours, told that the memory
 # is encrypted (SME), which no machine without the hardware can be made to say.
+# overlay.sh KERNEL sev-es: build/KERNEL/ttm-sev-es = the same for a CPU with SEV-ES.
 # overlay.sh KERNEL naive: build/KERNEL/ttm-naive = ours with the policy "naive",
 # with which the hazard tests show what is wrong with marking alone.
 # Nothing is touched that did not change.
@@ -63,11 +64,21 @@ write_config() {
 		#define TTM_PFNMAP_BO_DRIVER_H $driver_header
 		#define TTM_PFNMAP_NAIVE $naive
 	END
-	[ "$2" = encrypted ] || return 0
-	cat >>"$1/ttm_pfnmap_config.h" <<-'END'
-		#include <linux/cc_platform.h>
-		#define cc_platform_has(attr) ((attr) == CC_ATTR_MEM_ENCRYPT)
-	END
+	case "$2" in
+	encrypted)
+		cat <<-'END'
+			#include <linux/cc_platform.h>
+			#define cc_platform_has(attr) ((attr) == CC_ATTR_MEM_ENCRYPT)
+		END
+		;;
+	sev-es)
+		cat <<-'END'
+			#include <asm/cpufeature.h>
+			#undef boot_cpu_has
+			#define boot_cpu_has(bit) ((bit) == X86_FEATURE_SEV_ES || cpu_has(&boot_cpu_data, bit))
+		END
+		;;
+	esac >>"$1/ttm_pfnmap_config.h"
 }
 
 # Our headers first. TTM's own trace headers are found by the second line.
@@ -215,6 +226,11 @@ unneeded)
 encrypted)
 	part ttm-encrypted make_ttm encrypted
 	build ttm-encrypted "ttm.ko as for encrypted memory,"
+	exit
+	;;
+sev-es)
+	part ttm-sev-es make_ttm sev-es
+	build ttm-sev-es "ttm.ko as for a CPU with SEV-ES,"
 	exit
 	;;
 naive)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# refusals.sh usual|nopat|unneeded|encrypted: who may opt in, who may not and is told
+# refusals.sh usual|nopat|unneeded|encrypted|sev-es: who may opt in, who may not and is told
 # why, and what stays true afterwards. "unneeded" runs a ttm.ko that was built as for
-# a kernel whose KVM does not guess, "encrypted" one that is told that SME is active.
+# a kernel whose KVM does not guess, "encrypted" one that is told that SME is active,
+# "sev-es" one that is told that the CPU has SEV-ES.
 
 ACTIVE=/sys/module/ttm/parameters/pfnmap_active
 COUNTERS=/sys/kernel/debug/ttm_pfnmap
@@ -398,6 +399,10 @@ encrypted() {
 	unsound encrypted "memory encryption is active"
 }
 
+sev_es() {
+	unsound sev-es "SEV-ES guests can move to another process"
+}
+
 unneeded() {
 	fresh
 	modprobe vttm
@@ -409,4 +414,4 @@ unneeded() {
 }
 
 load drm && load_kvm || exit 1
-"$1"
+"$(echo "$1" | tr - _)"
