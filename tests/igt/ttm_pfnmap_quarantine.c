@@ -78,7 +78,8 @@
 /**
  * SUBTEST: %s-i6-%s-does-not-wait
  * Description: Pages are taken from a BO by the very thread that owns the VM: if
- *	that waited until nobody can hold them, it would never end
+ *	that waited until nobody can hold them, it would never end. Nor does anybody
+ *	wait for a grace period
  *
  * arg[1]:
  * @mode:	the opted-in device
@@ -89,6 +90,24 @@
  * @swapout:	the BO is swapped out
  * @move:	the BO is moved to VRAM
  * @fault:	the BO is freed, and another one faulted in
+ */
+
+/**
+ * SUBTEST: control-i6-grace-periods-are-counted
+ * Description: What waits for a grace period of RCU or SRCU is noticed
+ */
+
+/**
+ * SUBTEST: i6-%s-waits-for-no-grace-period
+ * Description: Nobody can hold the pages, so they are given back at once: without a
+ *	wait for a grace period
+ *
+ * arg[1]:
+ * @free:	the BO is freed
+ * @swapout:	the BO is swapped out
+ * @move:	the BO is moved to VRAM
+ * @fault:	the BO is freed, and another one faulted in
+ * @fork:	the process forks, and the child uses the BO
  */
 
 /**
@@ -104,11 +123,14 @@
  * @wc:		write-combined BO
  * @uc:		uncached BO
  */
+#include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "grace.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "vmm.h"
@@ -460,29 +482,113 @@ static void take_and_fault(struct kvm_bo *bo)
 	/* It stays until the process ends. */
 }
 
+/* Takes none, but there is one more address space. */
+static void take_none_and_fork(struct kvm_bo *bo)
+{
+	char *map = bo->map;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		map[0]++;
+		_exit(0);
+	}
+	igt_assert(pid > 0 && waitpid(pid, &status, 0) == pid);
+	igt_assert_eq(status, 0);
+}
+
 static const struct taking {
 	const char *name;
 	void (*take)(struct kvm_bo *bo);
+	bool keeps;
 } takings[] = {
-	{ "free", kvm_bo_free },
-	{ "swapout", take_by_swapout },
-	{ "move", take_by_move },
-	{ "fault", take_and_fault },
+	{ "free", kvm_bo_free, false },
+	{ "swapout", take_by_swapout, false },
+	{ "move", take_by_move, false },
+	{ "fault", take_and_fault, false },
+	{ "fork", take_none_and_fork, true },
 };
+#define TAKINGS (sizeof(takings) / sizeof(takings[0]))
+
+/* How often anybody waited for a grace period meanwhile; shared with the VMM. */
+static uint64_t *waits;
+
+static void take_and_count(struct kvm_bo *bo, const struct taking *taking)
+{
+	const uint64_t before = grace_waits();
+
+	alarm(WAIT_SECONDS);
+	taking->take(bo);
+	alarm(0);
+	*waits = grace_waits() - before;
+}
 
 static void take_pages(struct kvm_bo *bo, const void *arg)
 {
-	const struct taking *taking = arg;
 	struct kvm_guest *guest = kvm_bo_start_guest(bo, 0);
 
 	if (!guest)
 		return;
-	alarm(WAIT_SECONDS);
-	taking->take(bo);
-	alarm(0);
+	take_and_count(bo, arg);
 	/* They are held, so there would have been something to wait for. */
 	assert_quarantined(bo);
 	kvm_guest_destroy(guest);
+}
+
+static void take_pages_of_nobody(struct kvm_bo *bo, const void *arg)
+{
+	const struct taking *taking = arg;
+	struct vttm_counters counters;
+
+	memset(bo->map, 1, bo->size);
+	vttm_counters(bo->fd, &counters);
+	igt_assert_eq_u64(counters.pages_marked, bo->pages);
+	take_and_count(bo, taking);
+	vttm_counters(bo->fd, &counters);
+	igt_assert_eq_u64(counters.pages_quarantined, 0);
+}
+
+#define GRACE_ROUNDS 5
+
+/* Something else in the kernel may wait at the same time, but not every time. */
+static void run_without_wait(enum vttm_kind kind,
+			     const struct kvm_bo_test *test)
+{
+	uint64_t fewest = UINT64_MAX;
+
+	for (int i = 0; i < GRACE_ROUNDS && fewest; i++) {
+		*waits = 0;
+		kvm_bo_run(kind, test);
+		if (*waits < fewest)
+			fewest = *waits;
+	}
+	igt_assert_f(!fewest, "at least %lu waits for a grace period\n",
+		     (unsigned long)fewest);
+}
+
+static void wait_for_srcu(void)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	int fd = vttm_open(VTTM_MODE);
+	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
+	void *map = vttm_mmap(fd, handle, BO_SIZE);
+	int slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
+	uint64_t before = grace_waits();
+
+	kvm_guest_unmap(guest, slot);
+	igt_assert_lt_u64(before, grace_waits());
+	kvm_guest_destroy(guest);
+	close(fd);
+}
+
+/* With more than one CPU, membarrier() is a grace period of RCU. */
+static void wait_for_rcu(void)
+{
+	uint64_t before = grace_waits();
+
+	igt_require_f(sysconf(_SC_NPROCESSORS_ONLN) > 1, "one CPU\n");
+	igt_assert_eq(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), 0);
+	igt_assert_lt_u64(before, grace_waits());
 }
 
 /* The frames of a BO in the quarantine of a VMM; shared with it. */
@@ -535,13 +641,15 @@ static void subtests_with_twins(enum vttm_kind kind)
 	}
 
 	test.fn = take_pages;
-	for (size_t i = 0; i < sizeof(takings) / sizeof(takings[0]); i++) {
+	for (size_t i = 0; i < TAKINGS; i++) {
+		if (takings[i].keeps)
+			continue;
 		test.arg = &takings[i];
 		igt_describe("Nobody waits for the VM whose thread this is");
 		igt_subtest_f("%s-i6-%s-does-not-wait", name, takings[i].name)
 		{
 			bound_set(NO_BOUND, false);
-			kvm_bo_run(kind, &test);
+			run_without_wait(kind, &test);
 		}
 	}
 
@@ -560,6 +668,32 @@ static void subtests_with_twins(enum vttm_kind kind)
 			if (kind == VTTM_MODE)
 				assert_cached();
 		}
+	}
+}
+
+static void subtests_of_grace_periods(void)
+{
+	struct kvm_bo_test test = { .fn = take_pages_of_nobody,
+				    .size = BO_SIZE };
+
+	igt_describe("control: both kinds of grace period are noticed");
+	igt_subtest("control-i6-grace-periods-are-counted")
+	{
+		igt_fork(child, 1)
+		{
+			wait_for_rcu();
+			wait_for_srcu();
+		}
+		igt_waitchildren();
+	}
+
+	for (size_t i = 0; i < TAKINGS; i++) {
+		test.arg = &takings[i];
+		igt_describe(
+			"No wait for one (twin: control-i6-grace-periods-are-counted)");
+		igt_subtest_f("i6-%s-waits-for-no-grace-period",
+			      takings[i].name)
+			run_without_wait(VTTM_MODE, &test);
 	}
 }
 
@@ -605,7 +739,11 @@ int igt_main()
 		frames = mmap(NULL, BO_PAGES * sizeof(*frames),
 			      PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		igt_assert(report != MAP_FAILED && frames != MAP_FAILED);
+		waits = mmap(NULL, sizeof(*waits), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		igt_assert(report != MAP_FAILED && frames != MAP_FAILED &&
+			   waits != MAP_FAILED);
+		grace_watch();
 	}
 
 	igt_describe("twin: every BO that a guest saw stays in quarantine");
@@ -681,6 +819,7 @@ int igt_main()
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++)
 		subtests_with_twins(kind);
+	subtests_of_grace_periods();
 
 	igt_fixture() bound_set(old_bound, false);
 }

@@ -77,7 +77,7 @@ naive_suite() {
 	! has_result "$name" || return 0
 	for try in 1 2 3; do
 		VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
-			"naive${4:+,$4}" "${5:-300}"
+			"naive${4:+,$4}" "${5:-150}"
 		! grep -qx 'PASS vm-ends' "$RAW/$name.txt" || return 0
 		! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 			"$console") || break

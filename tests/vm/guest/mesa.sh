@@ -70,6 +70,7 @@ compete() {
 # What Mesa tells of its devices.
 describe() {
 	eglinfo.x86_64-linux-gnu -B -p surfaceless && vulkaninfo --summary
+	echo "ended with $?"
 }
 
 # Debian's own benchmark looks at pixels of what it has drawn. (Its canvas is as large as
@@ -102,7 +103,7 @@ compare() {
 	gpu_unload && load virtio-gpu "$other" || return
 	describe >"/tmp/devices.$other" 2>&1
 	draw >"/tmp/virgl-glmark2.$other"
-	same devices 'Virtio-GPU Venus' 'virgl ('
+	same devices 'Virtio-GPU Venus' 'virgl (' 'ended with 0'
 	same virgl-glmark2 '[build] <default>: Validation: Success' '[bump] <default>: Validation: Success'
 }
 
