@@ -594,6 +594,13 @@ static void wait_for_rcu(void)
 /* The frames of a BO in the quarantine of a VMM; shared with it. */
 static uint64_t *frames;
 
+static void assert_uncached(const struct kvm_bo *bo)
+{
+	for (uint32_t i = 0; i < bo->pages; i++)
+		igt_assert(vttm_pfn_flags(bo->fd, frames[i]) &
+			   VTTM_PAGE_UNCACHED);
+}
+
 static void use_uncached(struct kvm_bo *bo, const void *arg)
 {
 	struct kvm_guest *guest = kvm_bo_start_guest(bo, 0);
@@ -605,11 +612,12 @@ static void use_uncached(struct kvm_bo *bo, const void *arg)
 	for (uint32_t i = 0; i < bo->pages; i++) {
 		vttm_page(bo->fd, bo->handle, i, &page);
 		frames[i] = page.pfn;
-		igt_assert(vttm_pfn_flags(bo->fd, page.pfn) &
-			   VTTM_PAGE_UNCACHED);
 	}
+	assert_uncached(bo);
 	kvm_bo_free(bo);
 	assert_quarantined(bo);
+	/* Somebody may still use them so. */
+	assert_uncached(bo);
 	kvm_guest_destroy(guest);
 }
 

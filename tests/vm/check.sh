@@ -77,7 +77,7 @@ naive_suite() {
 	! has_result "$name" || return 0
 	for try in 1 2 3; do
 		VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
-			"naive${4:+,$4}" "${5:-150}"
+			"naive${4:+,$4}" "${5:-300}"
 		! grep -qx 'PASS vm-ends' "$RAW/$name.txt" || return 0
 		! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
 			"$console") || break
@@ -100,7 +100,7 @@ hazard_suites() {
 	naive_suite "$1" naive hazard.sh "${SWAPOUTS:-}" "${SWAPOUTS:+1800}"
 	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
-	naive_suite "$1" fuzz.naive fuzz.sh
+	naive_suite "$1" fuzz.naive fuzz.sh '' 150
 	vm_suite hazard "$1" fuzz.reserved check fuzz.sh "reserved${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	memory_suites "$1"
@@ -121,7 +121,7 @@ memory_suites() {
 
 vfio_suites() {
 	export VM_QEMU=$VFIO_QEMU VM_APPEND=intel_iommu=on
-	naive_suite "$1" vfio.naive vfio.sh
+	naive_suite "$1" vfio.naive vfio.sh '' 150
 	vm_suite hazard "$1" vfio.counted check vfio.sh counted 240
 	unset VM_QEMU VM_APPEND
 }
