@@ -36,6 +36,10 @@
  * Description: A driver that imports the dma-buf gets all of its pages, and writes
  *	what the CPU reads
  *
+ * SUBTEST: guest-import-foreign
+ * Description: The dma-buf of another driver, a TTM driver's: it is refused, with the
+ *	same errno in both modes, and the other driver's BO is as it was
+ *
  * SUBTEST: guest-swap
  * Description: TTM swaps out while a blob is in use and another one is mapped, but
  *	closed: the first has the same pages, the second the same contents. Skipped
@@ -51,6 +55,19 @@
  * SUBTEST: guest-kvm-dmabuf-%s
  * Description: The same through a mapping of the blob's dma-buf
  */
+
+/**
+ * SUBTEST: import-client-%s
+ * Description: Another client imports the dma-buf: it has the same resource, reads
+ *	and writes the same memory, and has it still when the first one has closed it
+ *
+ * arg[1]:
+ * @plain:		GUEST
+ * @host3d-virgl:	HOST3D_GUEST, a GL buffer
+ * @host3d-venus:	HOST3D_GUEST, shared memory
+ * @window-virgl:	HOST3D, a GL buffer
+ * @window-venus:	HOST3D, shared memory
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -62,6 +79,7 @@
 #include "kvm.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
+#include "vttm.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
@@ -76,6 +94,12 @@ static const struct kind {
 	{ "plain", VIRTGPU_BLOB_MEM_GUEST, VIRTGPU_VENUS },
 	{ "host3d-virgl", VIRTGPU_BLOB_MEM_HOST3D_GUEST, VIRTGPU_VIRGL },
 	{ "host3d-venus", VIRTGPU_BLOB_MEM_HOST3D_GUEST, VIRTGPU_VENUS },
+};
+
+/* Those in the host's memory. */
+static const struct kind window_kinds[] = {
+	{ "window-virgl", VIRTGPU_BLOB_MEM_HOST3D, VIRTGPU_VIRGL },
+	{ "window-venus", VIRTGPU_BLOB_MEM_HOST3D, VIRTGPU_VENUS },
 };
 
 static int make(struct virtgpu *gpu, const struct kind *kind, uint64_t size,
@@ -272,6 +296,60 @@ static void test_import(const struct kind *kind)
 	virtgpu_close(&gpu);
 }
 
+static void test_import_client(const struct kind *kind)
+{
+	struct virtgpu_blob blob, imported;
+	struct virtgpu gpu, other;
+	uint32_t *map[2];
+	int fd;
+
+	virtgpu_open(&gpu, kind->context);
+	virtgpu_open(&other, kind->context);
+	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
+	map[0] = virtgpu_blob_mmap(&gpu, &blob);
+	write_words(map[0], 1);
+	fd = virtgpu_blob_export(&gpu, &blob);
+	igt_assert_eq(__virtgpu_import(&other, fd, &imported), 0);
+	close(fd);
+	igt_assert_eq(imported.resource, blob.resource);
+	igt_assert_eq_u64(imported.size, BLOB);
+	map[1] = virtgpu_blob_mmap(&other, &imported);
+	check_words(map[1], 1);
+	write_words(map[1], 2);
+	check_words(map[0], 2);
+	munmap(map[0], BLOB);
+	munmap(map[1], BLOB);
+	virtgpu_blob_close(&gpu, &blob);
+	virtgpu_close(&gpu);
+	virtgpu_use_memory(MIB(64));
+	map[1] = virtgpu_blob_mmap(&other, &imported);
+	check_words(map[1], 2);
+	munmap(map[1], BLOB);
+	virtgpu_close(&other);
+}
+
+static void test_import_foreign(void)
+{
+	int device = vttm_open(VTTM_STOCK);
+	uint32_t handle = vttm_create(device, BLOB, VTTM_BO_CACHED);
+	uint32_t *map = vttm_mmap(device, handle, BLOB);
+	int fd = vttm_export(device, handle);
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	write_words(map, 1);
+	igt_assert_eq(__virtgpu_import(&gpu, fd, &blob), -ENODEV);
+	check_words(map, 1);
+	virtgpu_close(&gpu);
+	/* Nothing holds the BO where it was. */
+	close(fd);
+	igt_assert_eq_u64(vttm_swapout(device, handle), BLOB / 4096);
+	check_words(map, 1);
+	vttm_munmap(map, BLOB);
+	close(device);
+}
+
 /* Shared memory, swapped out or not; what TTM swaps to is that, too. */
 static uint64_t shared_memory(void)
 {
@@ -429,6 +507,12 @@ static void test_kvm_dmabuf(const struct kind *kind)
 	close(fd);
 }
 
+static void subtest_import_client(const struct kind *kind)
+{
+	igt_describe("regression: another client imports a blob");
+	igt_subtest_f("import-client-%s", kind->name) test_import_client(kind);
+}
+
 int igt_main()
 {
 	igt_describe("The host refuses a HOST3D_GUEST blob (twin: within)");
@@ -445,7 +529,13 @@ int igt_main()
 		igt_describe("regression: a driver imports a blob");
 		igt_subtest_f("guest-import-%s", kinds[i].name)
 			test_import(&kinds[i]);
+		subtest_import_client(&kinds[i]);
 	}
+	for (size_t i = 0; i < sizeof(window_kinds) / sizeof(*window_kinds);
+	     i++)
+		subtest_import_client(&window_kinds[i]);
+	igt_describe("regression: another driver's dma-buf is refused");
+	igt_subtest("guest-import-foreign") test_import_foreign();
 	igt_describe("new call: what TTM swaps out, and what not");
 	igt_subtest("guest-swap") test_swap();
 	igt_describe("regression: processes are killed that make blobs");

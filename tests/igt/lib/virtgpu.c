@@ -175,6 +175,26 @@ int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 	return prime.fd;
 }
 
+int __virtgpu_import(struct virtgpu *gpu, int dmabuf, struct virtgpu_blob *blob)
+{
+	struct drm_prime_handle prime = { .fd = dmabuf };
+	struct drm_virtgpu_resource_info info = {};
+	int ret = virtgpu_ioctl(gpu->fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime);
+
+	if (ret)
+		return ret;
+	info.bo_handle = prime.handle;
+	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO,
+				    &info),
+		      0);
+	*blob = (struct virtgpu_blob){
+		.handle = prime.handle,
+		.resource = info.res_handle,
+		.size = info.size,
+	};
+	return 0;
+}
+
 void virtgpu_buffer(struct virtgpu *gpu, uint64_t size,
 		    struct virtgpu_blob *buffer)
 {

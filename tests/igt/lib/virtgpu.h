@@ -60,6 +60,8 @@ int __virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
 void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 /* Its dma-buf. */
 int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+/* A handle of what is behind the dma-buf. */
+int __virtgpu_import(struct virtgpu *gpu, int dmabuf, struct virtgpu_blob *blob);
 
 /*
  * The GPU's own view of blobs, virgl alone: a buffer with pages of the guest, that

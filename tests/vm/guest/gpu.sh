@@ -31,10 +31,15 @@ fi
 for module in late_host host_map_info host_refuses dmabuf_use; do
 	load $module || exit 1
 done
+# A stranger's dma-bufs.
+case " $* " in
+*" virtgpu_blob_guest "*) load vttm optin=0 || exit 1 ;;
+esac
 for program; do
 	one_program "$program"
 done
 cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
 rmmod late_host host_map_info host_refuses dmabuf_use
+[ ! -d /sys/module/vttm ] || rmmod vttm
 gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"
