@@ -22,9 +22,19 @@
  * Description: While one thread waits for the host another one can map and unmap.
  *	Without TTM: only when the host has answered
  *
+ * SUBTEST: late-mmap-lock-new
+ * Description: The same, where what waits for the host is the mapping of a new blob:
+ *	the same calls with TTM and without
+ *
  * SUBTEST: late-fork
  * Description: While one thread waits for the host another one can fork. Without
  *	TTM: only when the host has answered
+ *
+ * SUBTEST: late-closed-busy
+ * Description: Blobs that the GPU uses were closed, and take up the window: an access
+ *	that needs room gets it from others, and does not wait for the GPU; if all of
+ *	the window is theirs, it gets a SIGBUS after the timeout, and works when the
+ *	GPU is done. Skipped without TTM
  *
  * SUBTEST: late-guest-create
  * Description: A blob in the guest's memory is made while the host does not answer:
@@ -45,6 +55,7 @@
  * @map:	an access for which there is room
  * @create:	who makes a blob in the guest's memory
  * @queue:	who sends more commands than the queue takes
+ * @fence:	the same with commands for the GPU, whose fences somebody waits for
  *
  * SUBTEST: unplug-guest
  * Description: The device goes away while blobs in the guest's memory are mapped and
@@ -57,6 +68,7 @@
  *	stock driver leaks blobs that are closed after an unplug
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -74,6 +86,7 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define MAX_BLOBS 64
+#define MAX_FENCES 1000
 
 static struct virtgpu gpu;
 static struct virtgpu_blob blob[MAX_BLOBS];
@@ -126,10 +139,28 @@ static void free_blobs(void)
 static void map_new_blob(void)
 {
 	struct virtgpu_blob new;
+	struct virtgpu other;
+	void *words;
 
-	virtgpu_open(&gpu, VIRTGPU_VENUS);
-	virtgpu_blob(&gpu, BLOB, &new);
-	virtgpu_blob_mmap(&gpu, &new);
+	virtgpu_open(&other, VIRTGPU_VENUS);
+	virtgpu_blob(&other, BLOB, &new);
+	words = virtgpu_blob_mmap(&other, &new);
+	munmap(words, BLOB);
+	virtgpu_close(&other);
+}
+
+/* The last blob is in the window: its place becomes free. */
+static void make_room(void)
+{
+	blobs--;
+	munmap(map[blobs], BLOB);
+	virtgpu_blob_close(&gpu, &blob[blobs]);
+	for (int i = 0;
+	     virtgpu_window_count("closed") || virtgpu_window_count("leaving");
+	     i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
 }
 
 /* Its exit status is in gone_status. */
@@ -225,6 +256,7 @@ static void test_sigbus(void)
 /* What a process that watches another's mmap lock tells, and is told. */
 struct watch {
 	unsigned int taken;
+	bool maps_new; /* the host is needed for a new blob */
 	bool moves;
 	bool had_host;	     /* who needed the host had it */
 	bool had_host_early; /* before it was back */
@@ -235,7 +267,7 @@ static void *need_the_host(void *arg)
 {
 	volatile struct watch *watch = arg;
 
-	if (virtgpu_ttm_blobs())
+	if (virtgpu_ttm_blobs() && !watch->maps_new)
 		(void)*(volatile uint32_t *)map[0];
 	else
 		map_new_blob();
@@ -287,7 +319,7 @@ static void fork_and_wait(void)
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
 }
 
-static void test_mmap_lock(void (*use)(void))
+static void test_mmap_lock(void (*use)(void), bool maps_new)
 {
 	volatile struct watch *watch;
 	pthread_t thread;
@@ -299,7 +331,10 @@ static void test_mmap_lock(void (*use)(void))
 	if (virtgpu_ttm_blobs()) {
 		virtgpu_write_file(TIMEOUT, "60000");
 		make_evicted();
+		if (maps_new)
+			make_room();
 	}
+	watch->maps_new = maps_new;
 	stall(true);
 	pid = watch_then_unstall(watch);
 	igt_assert_eq(
@@ -316,10 +351,71 @@ static void test_mmap_lock(void (*use)(void))
 	if (virtgpu_ttm_blobs()) {
 		igt_assert_eq(map[0][0], 1);
 		free_blobs();
-	} else {
-		virtgpu_close(&gpu);
 	}
 	munmap((void *)watch, sizeof(*watch));
+}
+
+/* What ends the GPU's work on a blob when it is closed. */
+static int busy[MAX_BLOBS];
+
+static void end_busy(void)
+{
+	for (unsigned int i = 0; i < MAX_BLOBS; i++) {
+		if (busy[i])
+			close(busy[i]);
+		busy[i] = 0;
+	}
+}
+
+/* The GPU works on a blob, and nobody has it any more. */
+static void close_busy(unsigned int i)
+{
+	int dmabuf = virtgpu_blob_export(&gpu, &blob[i]);
+
+	busy[i] = virtgpu_dmabuf_busy(dmabuf);
+	close(dmabuf);
+	munmap(map[i], BLOB);
+	map[i] = NULL;
+	virtgpu_blob_close(&gpu, &blob[i]);
+}
+
+/* In a process of its own, since it may take long. */
+static pid_t touch_in_child(unsigned int i)
+{
+	pid_t pid = fork();
+
+	igt_assert(pid >= 0);
+	if (!pid)
+		_exit(virtgpu_is_sigbus(map[i]) ? 1 : 2);
+	return pid;
+}
+
+static void test_closed_busy(void)
+{
+	unsigned int in_window = virtgpu_window_size() / BLOB, first;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver evicts nothing\n");
+	virtgpu_write_file(TIMEOUT, "2000");
+	make_evicted();
+	first = blobs - in_window;
+	/* The next victims, but for the fences. */
+	for (unsigned int i = first; i < first + in_window / 2; i++)
+		close_busy(i);
+	igt_assert(gone_within(touch_in_child(0), 10));
+	igt_assert_eq(WEXITSTATUS(gone_status), 2);
+
+	/* The rest of the window. */
+	close_busy(0);
+	for (unsigned int i = first + in_window / 2; i < blobs; i++)
+		close_busy(i);
+	igt_assert(gone_within(touch_in_child(1), 10));
+	igt_assert_eq(WEXITSTATUS(gone_status), 1);
+
+	end_busy();
+	for (unsigned int i = 1; i < first; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	virtgpu_window_wait_empty();
 }
 
 static void guest_blob(struct virtgpu_blob *new)
@@ -439,21 +535,8 @@ enum waits {
 	WAITS_MAP,
 	WAITS_CREATE,
 	WAITS_QUEUE,
+	WAITS_FENCE,
 };
-
-/* The last blob is in the window: its place becomes free. */
-static void make_room(void)
-{
-	blobs--;
-	munmap(map[blobs], BLOB);
-	virtgpu_blob_close(&gpu, &blob[blobs]);
-	for (int i = 0;
-	     virtgpu_window_count("closed") || virtgpu_window_count("leaving");
-	     i++) {
-		igt_assert(i < 100);
-		usleep(100000);
-	}
-}
 
 static int make_until_error(uint32_t mem)
 {
@@ -464,6 +547,30 @@ static int make_until_error(uint32_t mem)
 	for (int i = 0; i < 1000 && !ret; i++)
 		ret = __virtgpu_blob(&gpu, &params, &new);
 	return ret;
+}
+
+/*
+ * Nobody tells whether a command for the GPU was sent, and its fence is to be waited for
+ * in any case.
+ */
+static bool submit_until_error(void)
+{
+	struct pollfd fence = { .events = POLLIN };
+	struct virtgpu other;
+	int fences[MAX_FENCES], count = 0;
+
+	virtgpu_open(&other, VIRTGPU_VIRGL);
+	while (count < MAX_FENCES &&
+	       !__virtgpu_submit_nothing(&other, &fences[count]))
+		count++;
+	if (count == MAX_FENCES)
+		return false;
+	while (count--) {
+		fence.fd = fences[count];
+		if (poll(&fence, 1, 20000) != 1)
+			return false;
+	}
+	return true;
 }
 
 /* Whether what waited got the error that it should. */
@@ -477,6 +584,8 @@ static bool wait_for_error(enum waits what)
 		return make_until_error(VIRTGPU_BLOB_MEM_GUEST) == -ENODEV;
 	case WAITS_QUEUE:
 		return make_until_error(VIRTGPU_BLOB_MEM_HOST3D);
+	case WAITS_FENCE:
+		return submit_until_error();
 	}
 	return false;
 }
@@ -567,10 +676,9 @@ static void test_unplug_guest(void)
 }
 
 static const char *const waits[] = {
-	[WAITS_UNMAP] = "unmap",
-	[WAITS_MAP] = "map",
-	[WAITS_CREATE] = "create",
-	[WAITS_QUEUE] = "queue",
+	[WAITS_UNMAP] = "unmap",   [WAITS_MAP] = "map",
+	[WAITS_CREATE] = "create", [WAITS_QUEUE] = "queue",
+	[WAITS_FENCE] = "fence",
 };
 
 int igt_main()
@@ -582,10 +690,17 @@ int igt_main()
 	igt_subtest("late-sigbus") test_sigbus();
 	igt_describe(
 		"The mmap lock while a fault waits for the host (twin: within)");
-	igt_subtest("late-mmap-lock") test_mmap_lock(map_and_unmap);
+	igt_subtest("late-mmap-lock") test_mmap_lock(map_and_unmap, false);
+	igt_describe(
+		"The mmap lock while a new blob's mapping waits (twin: within)");
+	igt_subtest("late-mmap-lock-new") test_mmap_lock(map_and_unmap, true);
 	igt_describe(
 		"A process forks while a thread waits for the host (twin: within)");
-	igt_subtest("late-fork") test_mmap_lock(fork_and_wait);
+	igt_subtest("late-fork") test_mmap_lock(fork_and_wait, false);
+	igt_describe("new call: closed blobs that the GPU still uses");
+	igt_subtest("late-closed-busy") test_closed_busy();
+	/* Or a failure would keep the others from unplugging. */
+	igt_fixture() end_busy();
 	igt_describe(
 		"A blob that is made while the host is late (twin: within)");
 	igt_subtest("late-guest-create") test_guest_create();

@@ -3,7 +3,9 @@
  * dmabuf_use: use a dma-buf as a driver that imports it does; see dmabuf_use.h.
  */
 #include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/iosys-map.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -109,10 +111,11 @@ static long dmabuf_use_ioctl_flip(int fd)
 	return ret;
 }
 
-/* What a file holds. */
+/* What a file holds: an attachment or a fence. */
 struct dmabuf_use_held {
 	struct dma_buf_attachment *attach;
 	struct sg_table *sgt;
+	struct dma_fence *fence;
 };
 
 static struct dmabuf_use_held *dmabuf_use_attach(struct dma_buf *buf)
@@ -139,8 +142,15 @@ free:
 
 static void dmabuf_use_detach(struct dmabuf_use_held *held)
 {
-	struct dma_buf *buf = held->attach->dmabuf;
+	struct dma_buf *buf;
 
+	if (held->fence) {
+		dma_fence_signal(held->fence);
+		dma_fence_put(held->fence);
+		kfree(held);
+		return;
+	}
+	buf = held->attach->dmabuf;
 	dma_buf_unmap_attachment_unlocked(held->attach, held->sgt,
 					  DMA_BIDIRECTIONAL);
 	dma_buf_detach(buf, held->attach);
@@ -172,6 +182,74 @@ static long dmabuf_use_ioctl_hold(struct file *file, void __user *arg)
 	return copy_to_user(arg, &hold, sizeof(hold)) ? -EFAULT : 0;
 }
 
+/* A fence and its lock. */
+struct dmabuf_use_fence {
+	struct dma_fence base;
+	spinlock_t lock; /* for dma_fence */
+};
+
+static const char *dmabuf_use_name(struct dma_fence *fence)
+{
+	return "dmabuf_use";
+}
+
+static const struct dma_fence_ops dmabuf_use_fence_ops = {
+	.get_driver_name = dmabuf_use_name,
+	.get_timeline_name = dmabuf_use_name,
+};
+
+static struct dma_fence *dmabuf_use_fence_new(void)
+{
+	struct dmabuf_use_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+
+	if (!fence)
+		return NULL;
+	spin_lock_init(&fence->lock);
+	dma_fence_init(&fence->base, &dmabuf_use_fence_ops, &fence->lock,
+		       dma_fence_context_alloc(1), 1);
+	return &fence->base;
+}
+
+static int dmabuf_use_add_fence(struct dma_buf *buf, struct dma_fence *fence)
+{
+	int ret = dma_resv_lock(buf->resv, NULL);
+
+	if (ret)
+		return ret;
+	ret = dma_resv_reserve_fences(buf->resv, 1);
+	if (!ret)
+		dma_resv_add_fence(buf->resv, fence, DMA_RESV_USAGE_BOOKKEEP);
+	dma_resv_unlock(buf->resv);
+	return ret;
+}
+
+static long dmabuf_use_ioctl_busy(struct file *file, int fd)
+{
+	struct dmabuf_use_held *held;
+	struct dma_buf *buf;
+	long ret = -ENOMEM;
+
+	buf = dma_buf_get(fd);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	held = kzalloc(sizeof(*held), GFP_KERNEL);
+	if (!held)
+		goto put;
+	held->fence = dmabuf_use_fence_new();
+	if (!held->fence) {
+		kfree(held);
+		goto put;
+	}
+	ret = dmabuf_use_add_fence(buf, held->fence);
+	if (!ret && cmpxchg(&file->private_data, NULL, held))
+		ret = -EBUSY;
+	if (ret)
+		dmabuf_use_detach(held);
+put:
+	dma_buf_put(buf);
+	return ret;
+}
+
 /* misc_open() has left its own pointer here. */
 static int dmabuf_use_open(struct inode *inode, struct file *file)
 {
@@ -192,6 +270,8 @@ static long dmabuf_use_ioctl(struct file *file, unsigned int cmd,
 	switch (cmd) {
 	case DMABUF_USE_HOLD:
 		return dmabuf_use_ioctl_hold(file, (void __user *)arg);
+	case DMABUF_USE_BUSY:
+		return dmabuf_use_ioctl_busy(file, arg);
 	case DMABUF_USE_LOOK:
 		return dmabuf_use_ioctl_look((void __user *)arg);
 	case DMABUF_USE_FLIP:

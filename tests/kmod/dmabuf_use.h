@@ -40,5 +40,10 @@ struct dmabuf_use_hold {
 #define DMABUF_USE_FLIP _IO('D', 0x71)
 /* Attach and map, until this file is closed; one for each. */
 #define DMABUF_USE_HOLD _IOWR('D', 0x72, struct dmabuf_use_hold)
+/*
+ * Add a fence, as a GPU that works on the buffer does, which is signalled when this
+ * file is closed; one for each. The argument is the dma-buf.
+ */
+#define DMABUF_USE_BUSY _IO('D', 0x73)
 
 #endif

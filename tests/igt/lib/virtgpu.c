@@ -24,6 +24,7 @@
 /* Of virglrenderer's and Mesa's protocol. */
 #define CAPSET_VIRGL2 2
 #define CAPSET_VENUS 4
+#define VIRGL_NOP 0
 #define VIRGL_RESOURCE_COPY_REGION 17
 #define VIRGL_RESOURCE_CREATE 48
 #define PIPE_BUFFER 0
@@ -287,6 +288,21 @@ void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 	wait_for(gpu, to);
 }
 
+int __virtgpu_submit_nothing(struct virtgpu *gpu, int *fence)
+{
+	uint32_t cmd[] = { VIRGL_NOP };
+	struct drm_virtgpu_execbuffer exec = {
+		.flags = VIRTGPU_EXECBUF_FENCE_FD_OUT,
+		.size = sizeof(cmd),
+		.command = (uintptr_t)cmd,
+		.fence_fd = -1,
+	};
+	int ret = virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec);
+
+	*fence = exec.fence_fd;
+	return ret;
+}
+
 static void dmabuf_use(unsigned long request, void *arg)
 {
 	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
@@ -310,6 +326,15 @@ int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
 	igt_assert_fd(fd);
 	igt_assert_eq(ioctl(fd, DMABUF_USE_HOLD, &hold) ? -errno : 0, 0);
 	*address = hold.address;
+	return fd;
+}
+
+int virtgpu_dmabuf_busy(int dmabuf)
+{
+	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
+
+	igt_assert_fd(fd);
+	igt_assert_eq(ioctl(fd, DMABUF_USE_BUSY, dmabuf) ? -errno : 0, 0);
 	return fd;
 }
 

@@ -75,11 +75,16 @@ void virtgpu_download(struct virtgpu *gpu, const struct virtgpu_blob *buffer);
 void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 		  const struct virtgpu_blob *to);
 
+/* A command that does nothing, in a virgl context: its fence as a sync_file. */
+int __virtgpu_submit_nothing(struct virtgpu *gpu, int *fence);
+
 /* As a driver that imports the dma-buf sees it: tests/kmod/dmabuf_use.h. */
 struct dmabuf_use_look;
 void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look);
 /* Attached and mapped, until what it returns is closed; @address: for the device. */
 int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address);
+/* A GPU works on it, until what it returns is closed. */
+int virtgpu_dmabuf_busy(int dmabuf);
 /* Inverts each word through the kernel's own mapping. */
 void virtgpu_dmabuf_flip(int dmabuf);
 

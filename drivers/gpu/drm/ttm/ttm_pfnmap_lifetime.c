@@ -114,7 +114,9 @@ struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt)
  * for the users'. In this order every race errs to "not drained".
  *
  * A kernel thread, or a task that is exiting, may run on a borrowed mm; where
- * borrowing is counted, the one of the task that asks is discounted.
+ * borrowing is counted, the one of the task that asks is discounted. What that task
+ * borrows may be another mm whenever it was preempted, and on PREEMPT_RT a spin lock
+ * does not keep it from that.
  *
  * Context: Any; the mm table holds a reference on @mm.
  * Return: true if nobody can hold a PFN any more.
@@ -126,11 +128,13 @@ bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm)
 	if (!mm_has_notifiers(mm))
 		return true;
 
+	preempt_disable();
 	count = atomic_read(&mm->mm_count);
 	smp_rmb(); /* mm_count before mm_users, see above */
 	users = atomic_read(&mm->mm_users) > 0;
 	own = TTM_PFNMAP_LAZY_TLB_COUNTED && current->mm != mm &&
 	      current->active_mm == mm;
+	preempt_enable();
 	return count <= 1 + users + own;
 }
 

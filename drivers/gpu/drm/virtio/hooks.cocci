@@ -106,9 +106,10 @@ hook("vq_free")
 
 @vq_dead@
 expression vgdev, vbuf;
+symbol fence;
 position p;
 @@
-+virtio_gpu_window_dead(vgdev, vbuf);
++virtio_gpu_window_dead(vgdev, vbuf, fence);
  free_vbuf@p(vgdev, vbuf);
  return -ENODEV;
 
@@ -307,6 +308,25 @@ position p;
 p << kms_deinit.p;
 @@
 hook("kms_deinit")
+
+// ---- virtgpu_ioctl.c: before a blob is mapped.
+
+@map_ioctl@
+expression file, vgdev, handle, offset;
+position p;
+@@
+ static int virtio_gpu_map_ioctl(...)
+ {
+ ...
+-return virtio_gpu_mode_dumb_mmap@p(file, vgdev, handle, offset);
++return virtio_gpu_window_map_ioctl(file, handle) ?:
++	       virtio_gpu_mode_dumb_mmap(file, vgdev, handle, offset);
+ }
+
+@script:python@
+p << map_ioctl.p;
+@@
+hook("map_ioctl")
 
 @remove@
 identifier vdev, dev;

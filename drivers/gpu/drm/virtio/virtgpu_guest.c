@@ -324,7 +324,7 @@ static int virtio_gpu_guest_mmap(struct drm_gem_object *obj,
 
 /* ---- GEM's callbacks --------------------------------------------------- */
 
-/* Of a device that is gone, but may still use the pages. */
+/* Of a device that goes or is gone, but may still use the pages. */
 static bool virtio_gpu_guest_left(struct virtio_gpu_object_guest *guest)
 {
 	struct virtio_gpu_device *vgdev = guest->base.tbo.base.dev->dev_private;
@@ -449,8 +449,8 @@ static void virtio_gpu_guest_destroy(struct ttm_buffer_object *tbo)
  * virtio_gpu_guest_cleanup - the host does not use a blob's pages
  * @bo: the blob
  *
- * Who maps it may keep it. Of a device that was unplugged the host may still use
- * them, until virtio_gpu_guest_gone().
+ * Who maps it may keep it. Of a device that is about to go, or was unplugged, the host
+ * may still use them, until virtio_gpu_guest_gone(): an UNREF may have been dropped.
  *
  * Context: May sleep.
  */
@@ -458,8 +458,9 @@ void virtio_gpu_guest_cleanup(struct virtio_gpu_object *bo)
 {
 	struct virtio_gpu_object_guest *guest = to_guest(bo);
 	struct ttm_buffer_object *tbo = &bo->tbo;
+	struct virtio_gpu_device *vgdev = tbo->base.dev->dev_private;
 
-	if (bo->created && drm_dev_is_unplugged(tbo->base.dev) &&
+	if (bo->created && virtio_gpu_window_stopped(vgdev->window) &&
 	    virtio_gpu_guest_left(guest))
 		return;
 	if (guest->dma) {

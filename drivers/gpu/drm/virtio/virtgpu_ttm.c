@@ -140,6 +140,19 @@ static void virtio_gpu_evict_flags(struct ttm_buffer_object *tbo,
 	virtio_gpu_placement_set(placement, &virtio_gpu_place_host);
 }
 
+/*
+ * For a closed blob that the GPU still uses TTM would wait, for much longer than the
+ * timeout is and for one after the other: others go first, and it when it is idle.
+ */
+static bool virtio_gpu_eviction_valuable(struct ttm_buffer_object *tbo,
+					 const struct ttm_place *place)
+{
+	if (tbo->deleted &&
+	    !dma_resv_test_signaled(tbo->base.resv, DMA_RESV_USAGE_BOOKKEEP))
+		return false;
+	return ttm_bo_eviction_valuable(tbo, place);
+}
+
 /* TTM has zapped the PTEs; the old range is unmapped when it is freed. */
 static int virtio_gpu_move(struct ttm_buffer_object *tbo, bool evict,
 			   struct ttm_operation_ctx *ctx,
@@ -206,7 +219,7 @@ static void virtio_gpu_io_mem_free(struct ttm_device *bdev,
 static struct ttm_device_funcs virtio_gpu_ttm_funcs = {
 	.ttm_tt_create = virtio_gpu_guest_tt_create,
 	.ttm_tt_destroy = virtio_gpu_guest_tt_destroy,
-	.eviction_valuable = ttm_bo_eviction_valuable,
+	.eviction_valuable = virtio_gpu_eviction_valuable,
 	.evict_flags = virtio_gpu_evict_flags,
 	.move = virtio_gpu_move,
 	.io_mem_reserve = virtio_gpu_io_mem_reserve,
@@ -367,18 +380,45 @@ static const struct vm_operations_struct virtio_gpu_window_vm_ops = {
  * soon: one that the host refuses to map cannot be mapped, as without TTM. A late
  * answer is the fault's business, and so is all of it while a fault is at work.
  */
-static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo)
+static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo, bool wait)
 {
+	struct virtio_gpu_range *range;
 	int ret = 0;
 
 	if (!dma_resv_trylock(tbo->base.resv))
 		return 0;
-	if (virtio_gpu_range_of(tbo))
+	range = virtio_gpu_range_of(tbo);
+	if (range && (wait || !virtio_gpu_range_asked(range)))
 		ret = virtio_gpu_tbo_answer(tbo);
-	else if (tbo_to_vram(tbo)->map_state == STATE_ERR)
+	else if (!range && tbo_to_vram(tbo)->map_state == STATE_ERR)
 		ret = -EINVAL;
 	ttm_bo_unreserve(tbo);
 	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+/**
+ * virtio_gpu_window_map_ioctl - somebody wants to mmap() a blob
+ * @file: whose handle it is
+ * @handle: of any object, or of none
+ *
+ * Waits here for the host's answer to a MAP_BLOB, since mmap(), which will give the
+ * verdict, has the mmap lock.
+ *
+ * Context: Sleeps killably.
+ * Return: 0, or -ERESTARTSYS if the task is being killed.
+ */
+int virtio_gpu_window_map_ioctl(struct drm_file *file, u32 handle)
+{
+	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
+	int ret = 0;
+
+	/* The stock driver complains next. */
+	if (!obj)
+		return 0;
+	if (virtio_gpu_is_window(gem_to_virtio_gpu_obj(obj)))
+		ret = virtio_gpu_window_verdict(obj_to_tbo(obj), true);
+	drm_gem_object_put(obj);
+	return ret == -ERESTARTSYS ? ret : 0;
 }
 
 static int virtio_gpu_window_mmap(struct drm_gem_object *obj,
@@ -393,7 +433,7 @@ static int virtio_gpu_window_mmap(struct drm_gem_object *obj,
 	if (obj->size > tbo_to_vgdev(tbo)->window->size)
 		return -ENOSPC;
 
-	ret = virtio_gpu_window_verdict(tbo);
+	ret = virtio_gpu_window_verdict(tbo, false);
 	if (!ret)
 		ret = ttm_bo_mmap_obj(vma, tbo);
 	/* The mapping holds the BO, not the GEM object. */
@@ -662,17 +702,25 @@ void virtio_gpu_window_init(struct virtio_gpu_device *vgdev)
  * virtio_gpu_window_dead - a command could not be sent any more
  * @vgdev: the device, unplugged
  * @vbuf: the command
+ * @fence: that of the command, or NULL
  *
  * The stock driver forgets the objects that the command holds. Theirs would be the
- * last references to blobs, without which the window cannot be taken down.
+ * last references to blobs, without which the window cannot be taken down. User
+ * space gets the fence as if the command had been sent: so it is signalled.
  *
  * Context: Process.
  */
 void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
-			    struct virtio_gpu_vbuffer *vbuf)
+			    struct virtio_gpu_vbuffer *vbuf,
+			    struct virtio_gpu_fence *fence)
 {
-	if (vgdev->window)
-		virtio_gpu_array_put_free(vbuf->objs);
+	if (!vgdev->window)
+		return;
+	if (fence) {
+		dma_fence_set_error(&fence->f, -ENODEV);
+		dma_fence_signal(&fence->f);
+	}
+	virtio_gpu_array_put_free(vbuf->objs);
 }
 
 /**
@@ -694,7 +742,7 @@ bool virtio_gpu_window_gives_up(struct virtio_gpu_device *vgdev,
 		return false;
 	if (fence && vbuf->objs)
 		virtio_gpu_array_unlock_resv(vbuf->objs);
-	virtio_gpu_window_dead(vgdev, vbuf);
+	virtio_gpu_window_dead(vgdev, vbuf, fence);
 	free_vbuf(vgdev, vbuf);
 	return true;
 }

@@ -169,6 +169,18 @@ bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range)
 	       virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPED;
 }
 
+/**
+ * virtio_gpu_range_asked - is the host's answer to a MAP_BLOB still to come?
+ * @range: the range
+ *
+ * Context: The reservation of its blob is held.
+ * Return: true if so.
+ */
+bool virtio_gpu_range_asked(const struct virtio_gpu_range *range)
+{
+	return virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING;
+}
+
 /* ---- Commands ---------------------------------------------------------- */
 
 /* The command holds the range until it is freed, answered or not. */

@@ -19,6 +19,7 @@
 #include "virtgpu_ttm_compat.h"
 
 struct dma_buf;
+struct drm_file;
 struct drm_gem_object;
 struct drm_minor;
 struct seq_file;
@@ -137,6 +138,7 @@ void virtio_gpu_range_vacate(struct virtio_gpu_range *range, bool evict);
 void virtio_gpu_range_close(struct virtio_gpu_range *range,
 			    struct virtio_gpu_object *bo);
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
+bool virtio_gpu_range_asked(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
@@ -152,7 +154,8 @@ void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
 			  struct virtio_gpu_range *range);
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
-			    struct virtio_gpu_vbuffer *vbuf);
+			    struct virtio_gpu_vbuffer *vbuf,
+			    struct virtio_gpu_fence *fence);
 bool virtio_gpu_window_gives_up(struct virtio_gpu_device *vgdev,
 				struct virtio_gpu_vbuffer *vbuf,
 				struct virtio_gpu_fence *fence);
@@ -163,6 +166,7 @@ int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
 			     struct virtio_gpu_object_params *params,
 			     struct virtio_gpu_object **bo_ptr);
 bool virtio_gpu_is_window(const struct virtio_gpu_object *bo);
+int virtio_gpu_window_map_ioctl(struct drm_file *file, u32 handle);
 struct dma_buf *virtio_gpu_tbo_export(struct drm_gem_object *obj, int flags);
 
 /* virtgpu_vq.c, where hooks.cocci makes them known */
