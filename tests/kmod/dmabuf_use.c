@@ -193,9 +193,17 @@ static const char *dmabuf_use_name(struct dma_fence *fence)
 	return "dmabuf_use";
 }
 
+/* It may outlive the file, in the buffer's reservation object. */
+static void dmabuf_use_fence_release(struct dma_fence *fence)
+{
+	dma_fence_free(fence);
+	module_put(THIS_MODULE);
+}
+
 static const struct dma_fence_ops dmabuf_use_fence_ops = {
 	.get_driver_name = dmabuf_use_name,
 	.get_timeline_name = dmabuf_use_name,
+	.release = dmabuf_use_fence_release,
 };
 
 static struct dma_fence *dmabuf_use_fence_new(void)
@@ -204,6 +212,8 @@ static struct dma_fence *dmabuf_use_fence_new(void)
 
 	if (!fence)
 		return NULL;
+	/* The caller has the file open. */
+	__module_get(THIS_MODULE);
 	spin_lock_init(&fence->lock);
 	dma_fence_init(&fence->base, &dmabuf_use_fence_ops, &fence->lock,
 		       dma_fence_context_alloc(1), 1);

@@ -6,14 +6,15 @@
 #ifndef TTM_PFNMAP_GRACE_H
 #define TTM_PFNMAP_GRACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
  * Sets the probes, which stay until the program ends; call it outside of a
- * subtest. Skips if the kernel has no kprobe events.
+ * subtest. False if the kernel has no kprobe events.
  */
-void grace_watch(void);
-/* Calls of these functions since then, by any task. */
+bool grace_watch(void);
+/* Calls of these functions since then, by any task; 0 without probes. */
 uint64_t grace_waits(void);
 
 #endif

@@ -48,10 +48,22 @@ policy() {
 announce() { echo "TTM-PFNMAP-ANNOUNCE begin $*" >/dev/kmsg; }
 announce_end() { echo "TTM-PFNMAP-ANNOUNCE end" >/dev/kmsg; }
 
+# verify_baseline / verify_check NAME: after programs all pages are compared with the
+# mode's books; first, before ttm.ko is loaded, what is reserved anyway.
+verify_baseline() {
+	/files/verify_pages baseline /tmp/reserved ||
+		echo "FAIL verify-pages the image was made without FILES=tools/verify_pages"
+}
+
+verify_check() {
+	/files/verify_pages check /tmp/reserved "verify-pages-$1" || echo "FAIL verify-pages-$1 exit $?"
+}
+
 # hazard_modules POLICY: all that the hazard tests need.
 hazard_modules() {
 	wanted=$1
 	load drm || exit 1
+	[ "$wanted" = naive ] || verify_baseline
 	load ttm pfnmap_policy="$wanted" || exit 1
 	load drm_ttm_helper && load_kvm || exit 1
 	for module in slow_release kvm_hold; do
@@ -79,7 +91,11 @@ hazards() {
 	} 2>&1 | cat # IGT colours what it prints to a terminal
 }
 
-hazards_end_program() { echo "TTM-PFNMAP-PROGRAM-END $program"; }
+# Under naive the books are not kept.
+hazards_end_program() {
+	echo "TTM-PFNMAP-PROGRAM-END $program"
+	[ "$wanted" = naive ] || verify_check "$program"
+}
 
 hazards_end() {
 	hazards_end_program
@@ -129,9 +145,7 @@ vttm_modules() {
 	wanted=$1
 	shift
 	load drm || exit 1
-	# After each program all pages are compared with the mode's books.
-	/files/verify_pages baseline /tmp/reserved ||
-		echo "FAIL verify-pages the image was made without FILES=tools/verify_pages"
+	verify_baseline
 	load ttm "$@" && load drm_ttm_helper && load_kvm && load vttm twin=1 || exit 1
 	# Without it the tests would skip, or test the other policy, and look harmless.
 	if [ "$(policy)" != "$wanted" ]; then
@@ -144,8 +158,7 @@ vttm_modules() {
 # checked_program NAME [SUBTESTS]: the same, and what it has left of marked pages.
 checked_program() {
 	one_program "$@"
-	/files/verify_pages check /tmp/reserved "verify-pages-$1" ||
-		echo "FAIL verify-pages-$1 exit $?"
+	verify_check "$1"
 }
 
 unload_vttm() {

@@ -14,7 +14,9 @@ subtests() {
 	} 2>&1 | cat # IGT colours what it prints to a terminal
 }
 
-for module in drm ttm drm_ttm_helper kvm kvm-amd; do
+load drm || exit 1
+verify_baseline
+for module in ttm drm_ttm_helper kvm kvm-amd; do
 	load $module || exit 1
 done
 load vttm twin=1 || exit 1
@@ -31,3 +33,4 @@ cat /tmp/twin
 announce_end
 subtests 'i5-innocent-lives-*'
 echo "TTM-PFNMAP-PROGRAM-END $program"
+verify_check "$program"

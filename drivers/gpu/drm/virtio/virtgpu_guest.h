@@ -36,7 +36,7 @@ struct virtio_gpu_backing_count {
  * @shmem: the stock driver's objects
  * @refused: blobs that the host refused
  * @lock: protects @left and @gone
- * @left: blobs that were freed after an unplug and before the reset
+ * @left: blobs that were freed while the device goes, before the reset
  * @gone: the device was reset, so the host uses no page any more
  */
 struct virtio_gpu_guests {
