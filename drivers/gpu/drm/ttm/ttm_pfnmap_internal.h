@@ -244,7 +244,7 @@ bool ttm_pfnmap_set_admits(const struct ttm_pfnmap_set *set,
 vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo);
 
 /* ttm_pfnmap_page.c: the only file that writes page flags and counts. */
-bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order);
+int ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order);
 void ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_counted_mark(struct page *head, unsigned int order);

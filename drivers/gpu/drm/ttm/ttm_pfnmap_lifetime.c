@@ -16,6 +16,7 @@
 #define pr_fmt(fmt) "[TTM pfnmap] " fmt
 
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/hashtable.h>
@@ -40,6 +41,10 @@
 #define REAP_PERIOD 200
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
+/* A fault looks again whether another's reference to a new page is gone, in us. */
+#define FRESH_PAUSE 1000
+/* So often, for all pages of a BO together. */
+#define FRESH_PAUSES 20
 
 static unsigned long ttm_pfnmap_quarantine_mb = 256;
 module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
@@ -475,36 +480,60 @@ ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
 	return set->dev->policy;
 }
 
-/* Can every chunk of a set that is not marked yet be marked? */
-static bool ttm_pfnmap_set_fresh(const struct ttm_pfnmap_set *set)
+/*
+ * Can every chunk from page @i on be marked? 0, -EUCLEAN, or -EBUSY with @i at a chunk
+ * that somebody else has a reference to.
+ */
+static int ttm_pfnmap_set_fresh(const struct ttm_pfnmap_set *set, pgoff_t *i)
 {
 	struct ttm_tt *tt = set->tt;
-	pgoff_t i;
-	int order;
+	int order, ret;
 
-	for (i = set->marked; i < tt->num_pages; i += 1UL << order) {
-		order = ttm_pfnmap_chunk_order(tt, i);
-		if (order < 0 || !ttm_pfnmap_chunk_fresh(tt->pages[i], order))
-			return false;
+	for (; *i < tt->num_pages; *i += 1UL << order) {
+		order = ttm_pfnmap_chunk_order(tt, *i);
+		if (order < 0)
+			return -EUCLEAN;
+		ret = ttm_pfnmap_chunk_fresh(tt->pages[*i], order);
+		if (ret)
+			return ret;
 	}
-	return true;
+	return 0;
 }
 
-/* Mark every chunk of a set, or none; the BO is reserved. */
+/*
+ * A BO that is mapped unmarked stays so for as long as it has these pages, so
+ * that would be a high price for a reference that is about to be dropped. One that
+ * comes to a chunk behind us does no harm: the mark leaves the first page's count
+ * alone.
+ */
+static bool ttm_pfnmap_set_soon_fresh(const struct ttm_pfnmap_set *set)
+{
+	unsigned int pauses = 0;
+	pgoff_t i = set->marked;
+	int ret;
+
+	while ((ret = ttm_pfnmap_set_fresh(set, &i)) == -EBUSY &&
+	       pauses++ < FRESH_PAUSES)
+		fsleep(FRESH_PAUSE);
+	return !ret;
+}
+
+/* Mark every chunk of a set, or none; the BO is reserved. May sleep. */
 static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 {
-	const struct ttm_pfnmap_policy *policy = ttm_pfnmap_set_policy(set);
+	const struct ttm_pfnmap_policy *policy;
 	struct page **pages = set->tt->pages;
 	unsigned int order;
 	pgoff_t i;
 
-	if (!ttm_pfnmap_set_fresh(set)) {
+	if (!ttm_pfnmap_set_soon_fresh(set)) {
 		pr_warn_once(
 			"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
 			set->dev->name);
 		return false;
 	}
 
+	policy = ttm_pfnmap_set_policy(set);
 	set->policy = policy;
 	for (i = set->marked; i < set->tt->num_pages; i += 1UL << order) {
 		order = page_private(pages[i]);

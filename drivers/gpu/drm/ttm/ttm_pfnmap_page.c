@@ -30,21 +30,29 @@ static bool ttm_pfnmap_page_plain(struct page *page)
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
  *
+ * The first page alone has a count that others can add to. Those who do so by
+ * chance (a look at a page that was somebody else's a moment ago, a walk through
+ * all of memory) soon drop it again.
+ *
  * Context: Any. The caller owns the chunk and no PTE to it exists yet.
- * Return: true if every page is as the page allocator left it.
+ * Return: 0 if every page is as the page allocator left it, -EBUSY if all that
+ * is wrong is that somebody else has a reference too, else -EUCLEAN.
  */
-bool ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
+int ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order)
 {
 	unsigned long i, nr = 1UL << order;
 
 	for (i = 0; i < nr; i++) {
 		struct page *page = head + i;
+		int count = page_ref_count(page);
 
-		if (page_ref_count(page) != !i || PageReserved(page) ||
-		    PageCompound(page) || !ttm_pfnmap_page_plain(page))
-			return false;
+		if (i ? count : count < 1)
+			return -EUCLEAN;
+		if (PageReserved(page) || PageCompound(page) ||
+		    !ttm_pfnmap_page_plain(page))
+			return -EUCLEAN;
 	}
-	return true;
+	return page_ref_count(head) == 1 ? 0 : -EBUSY;
 }
 
 static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr,

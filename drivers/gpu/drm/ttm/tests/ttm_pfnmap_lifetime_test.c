@@ -815,6 +815,41 @@ static void fault_maps_unfit_page(struct kunit *test)
 	expect_given_back(test, dev, 0, 7, 0);
 }
 
+/* A reference to a first page, for a while. */
+struct passing {
+	struct delayed_work work;
+	struct page *page;
+};
+
+static void pass(struct work_struct *work)
+{
+	struct passing *passing =
+		container_of(to_delayed_work(work), struct passing, work);
+
+	put_page(passing->page);
+}
+
+/* A fault waits for a reference that goes, as long as it takes to sleep a jiffy. */
+static void fault_waits_for_passing_reference(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct passing passing = { .page = buf->tt.pages[4] };
+
+	INIT_DELAYED_WORK_ONSTACK(&passing.work, pass);
+	get_page(passing.page);
+	schedule_delayed_work(&passing.work, 1);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	flush_delayed_work(&passing.work);
+	destroy_delayed_work_on_stack(&passing.work);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 1);
+	expect_marked(test, dev, 1, 3, 7);
+	bo_unpopulate(buf);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
 /* As amdgpu does, which clears it before it gives the pages back. */
 static void fault_ignores_mapping(struct kunit *test)
 {
@@ -1139,6 +1174,7 @@ static void fault_maps_chunk_beyond_the_end(struct kunit *test)
 				 foreign_gen_params), \
 		KUNIT_CASE(fault_maps_chunk_beyond_the_end), \
 		KUNIT_CASE(fault_ignores_mapping), \
+		KUNIT_CASE(fault_waits_for_passing_reference), \
 		KUNIT_CASE_PARAM(retire_leaks_broken_chunk, \
 				 broken_gen_params), \
 		KUNIT_CASE_PARAM(retire_keeps_held_chunk, held_gen_params), \

@@ -96,10 +96,11 @@ static struct page *alloc_chunk(struct kunit *test, unsigned int order)
 static int try_mark(const struct ttm_pfnmap_policy *policy, struct page *head,
 		    unsigned int order)
 {
-	if (!ttm_pfnmap_chunk_fresh(head, order))
-		return -EUCLEAN;
-	policy->mark(head, order);
-	return 0;
+	int ret = ttm_pfnmap_chunk_fresh(head, order);
+
+	if (!ret)
+		policy->mark(head, order);
+	return ret;
 }
 
 static struct page *save_pages(struct kunit *test, const struct page *head,
@@ -159,10 +160,34 @@ static void mark_refuses_used_page(struct kunit *test)
 
 	tamper(page, how);
 	saved = save_pages(test, head, MARK_PAGES);
-	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), -EUCLEAN);
+	/* Only the first page has a count that others can add to. */
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER),
+			how == COUNT_UP && page == head ? -EBUSY : -EUCLEAN);
 	expect_unchanged(test, head, saved, MARK_PAGES);
 
 	repair(page, how);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
+	free_chunk(test, head, MARK_ORDER);
+}
+
+/* A reference may pass; what else is wrong does not. */
+static void mark_prefers_the_worse(struct kunit *test)
+{
+	const struct ttm_pfnmap_policy *policy = param_policy(test);
+	enum tampering how = tampered_how(test);
+	struct page *head = alloc_chunk(test, MARK_ORDER);
+	struct page *page = head + tampered_page(test);
+
+	tamper(page, how);
+	tamper(head, COUNT_UP);
+	/* The first page's count alone: nothing worse, or nothing at all. */
+	if (page != head || (how != COUNT_UP && how != COUNT_DOWN))
+		KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER),
+				-EUCLEAN);
+	repair(page, how);
+	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), -EBUSY);
+	repair(head, COUNT_UP);
 	KUNIT_EXPECT_EQ(test, try_mark(policy, head, MARK_ORDER), 0);
 	KUNIT_EXPECT_EQ(test, policy->unmark(head, MARK_ORDER), 0);
 	free_chunk(test, head, MARK_ORDER);
@@ -281,6 +306,7 @@ static struct kunit_case mark_cases[] = {
 	KUNIT_CASE_PARAM(mark_marks_every_page, order_gen_params),
 	KUNIT_CASE_PARAM(unmark_restores_every_page, order_gen_params),
 	KUNIT_CASE_PARAM(mark_refuses_used_page, unfit_gen_params),
+	KUNIT_CASE_PARAM(mark_prefers_the_worse, unfit_gen_params),
 	KUNIT_CASE_PARAM(mark_ignores_mapping, policy_gen_params),
 	KUNIT_CASE_PARAM(mark_refuses_compound_page, policy_gen_params),
 	KUNIT_CASE_PARAM(mark_refuses_marked_chunk, policy_gen_params),
