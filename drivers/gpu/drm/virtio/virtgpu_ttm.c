@@ -228,6 +228,24 @@ static struct ttm_device_funcs virtio_gpu_ttm_funcs = {
 
 /* ---- CPU mappings ------------------------------------------------------ */
 
+/* Why an access becomes a SIGBUS: one message for each, as far as there are few. */
+static void virtio_gpu_fault_failed(struct ttm_buffer_object *tbo, int err)
+{
+	struct virtio_gpu_window *window =
+		container_of(tbo->bdev, struct virtio_gpu_window, bdev);
+
+	if (err == -ETIMEDOUT)
+		drm_err_ratelimited(
+			tbo->base.dev,
+			"a blob of %zu bytes is out of reach: the host does not answer (%s)\n",
+			tbo->base.size, READ_ONCE(window->silent_on));
+	else
+		drm_err_ratelimited(
+			tbo->base.dev,
+			"no place in the window for a blob of %zu bytes (%d)\n",
+			tbo->base.size, err);
+}
+
 static vm_fault_t virtio_gpu_fault_result(struct ttm_buffer_object *tbo,
 					  int err)
 {
@@ -241,10 +259,7 @@ static vm_fault_t virtio_gpu_fault_result(struct ttm_buffer_object *tbo,
 	case -ENODEV:
 		return VM_FAULT_SIGBUS;
 	default:
-		drm_err_ratelimited(
-			tbo->base.dev,
-			"no place in the window for %zu bytes (%d)\n",
-			tbo->base.size, err);
+		virtio_gpu_fault_failed(tbo, err);
 		return VM_FAULT_SIGBUS;
 	}
 }

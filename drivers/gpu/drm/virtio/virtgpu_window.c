@@ -444,8 +444,8 @@ static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
 				       const char *what)
 {
 	atomic_long_inc(&window->timeouts);
-	drm_err_ratelimited(window->vgdev->ddev,
-			    "the host does not answer: %s\n", what);
+	/* A fault says so once, when it has tried again; others return it. */
+	WRITE_ONCE(window->silent_on, what);
 	return -ETIMEDOUT;
 }
 

@@ -102,6 +102,7 @@ struct virtio_gpu_range {
  * @evictions: blobs that had to make room for others
  * @waits: times a task waited for the host
  * @timeouts: times it gave up
+ * @silent_on: what it waited for when it gave up last
  */
 struct virtio_gpu_window {
 	struct virtio_gpu_device *vgdev;
@@ -126,6 +127,7 @@ struct virtio_gpu_window {
 	atomic_long_t evictions;
 	atomic_long_t waits;
 	atomic_long_t timeouts;
+	const char *silent_on;
 };
 
 /* virtgpu_window.c */
