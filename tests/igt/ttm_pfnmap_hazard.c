@@ -51,6 +51,7 @@
  * @vmm-exits:		the BO is freed and the VMM ends
  * @vmm-killed:		the VMM is killed, then the BO is freed
  * @vmm-execs:		the VMM becomes another program; it keeps its vCPU
+ * @fds-passed:		another process gets the VM and its vCPU, then the VMM ends
  * @vmm-forked:		the VMM is a child that inherited the BO's PTEs
  * @vmm-forks:		the VMM has a child that inherits the BO's PTEs
  * @cgroup-removed:	the memory cgroup is removed in which the BO was populated
@@ -76,6 +77,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +87,7 @@
 #include "kvm_bo.h"
 #include "kvm_hold.h"
 #include "pageflags.h"
+#include "vmm.h"
 
 #define SLOW_RELEASE "/sys/module/slow_release/parameters/"
 #define SEED 0x31415926
@@ -492,6 +495,7 @@ enum holder_kind {
 	HOLDER_EXITS,
 	HOLDER_KILLED,
 	HOLDER_EXECS,
+	HOLDER_PASSED,
 	HOLDER_FORKED,
 	HOLDER_FORKS,
 	HOLDER_CGROUP,
@@ -501,7 +505,7 @@ enum holder_kind {
 static bool vmm_is_gone(enum holder_kind kind)
 {
 	return kind == HOLDER_EXITS || kind == HOLDER_EXECS ||
-	       kind == HOLDER_CGROUP;
+	       kind == HOLDER_PASSED || kind == HOLDER_CGROUP;
 }
 
 /*
@@ -659,6 +663,10 @@ static void holder_vmm(enum holder_kind kind, int hold, int ready, int quit)
 	hold_state(hold, &report->mapped);
 	vttm_page(bo.fd, bo.handle, HELD_PAGE, &page);
 	igt_assert_eq_u64(report->mapped.pfn, page.pfn);
+	if (kind == HOLDER_PASSED) {
+		vmm_send(ready, 1, guest->vm_fd);
+		vmm_send(ready, 1, guest->vcpu_fd);
+	}
 	give_up_pages(kind, &bo);
 	signal_byte(ready);
 	if (kind == HOLDER_EXECS)
@@ -705,6 +713,37 @@ static void assert_holder_unsafe(const struct strangers_report *strangers)
 		     "naive survived, so this test proves nothing\n");
 }
 
+/* What HOLDER_PASSED is sent: the VM and its vCPU, else nothing. */
+static void receive_fds(enum holder_kind kind, int sock, int fds[2])
+{
+	fds[0] = -1;
+	fds[1] = -1;
+	for (int i = 0; kind == HOLDER_PASSED && i < 2; i++) {
+		igt_assert_f(vmm_receive(sock, &fds[i]),
+			     "the VMM failed, see above\n");
+		igt_assert_fd(fds[i]);
+	}
+}
+
+/* The holder is gone; a VM that could have another keeps the pages as well. */
+static void close_fds(const int fds[2])
+{
+	struct vttm_counters counters;
+
+	/* Either of the two is enough, for as long as the reaper has several looks. */
+	for (int i = 0; fds[0] >= 0 && i < 2; i++) {
+		for (int look = 0; look < 10; look++) {
+			usleep(100000);
+			vttm_counters_total(&counters);
+			if (policy != HAZARD_NAIVE && look)
+				igt_assert_eq_u64(
+					counters.pages_quarantined,
+					policy == HAZARD_RESERVED ? PAGES : 0);
+		}
+		close(fds[i]);
+	}
+}
+
 static struct strangers_report poke_between(int hold, int quit)
 {
 	struct vttm_counters counters;
@@ -737,13 +776,14 @@ static void long_lived_holder(enum holder_kind kind)
 	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
 	struct strangers_report result;
 	char device[64];
-	int ready[2], quit[2];
+	int ready[2], quit[2], fds[2];
 
 	igt_assert_fd(hold);
 	mode_device(device, sizeof(device));
 	if (kind == HOLDER_CGROUP)
 		cgroup_make();
-	make_pipe(ready);
+	igt_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready),
+		      0);
 	make_pipe(quit);
 	igt_fork(vmm, 1)
 	{
@@ -754,6 +794,7 @@ static void long_lived_holder(enum holder_kind kind)
 		holder_vmm(kind, hold, ready[1], quit[0]);
 	}
 	close(ready[1]);
+	receive_fds(kind, ready[0], fds);
 	igt_assert_f(wait_byte(ready[0]), "the VMM failed, see above\n");
 	/* Its descriptors are closed after its memory is gone. */
 	if (vmm_is_gone(kind))
@@ -762,6 +803,7 @@ static void long_lived_holder(enum holder_kind kind)
 		cgroup_remove();
 
 	result = poke_between(hold, quit[1]);
+	close_fds(fds);
 	close(hold);
 	close(quit[0]);
 	close(ready[0]);
@@ -1016,6 +1058,7 @@ static void subtests(void)
 		[HOLDER_EXITS] = "vmm-exits",
 		[HOLDER_KILLED] = "vmm-killed",
 		[HOLDER_EXECS] = "vmm-execs",
+		[HOLDER_PASSED] = "fds-passed",
 		[HOLDER_FORKED] = "vmm-forked",
 		[HOLDER_FORKS] = "vmm-forks",
 		[HOLDER_CGROUP] = "cgroup-removed",

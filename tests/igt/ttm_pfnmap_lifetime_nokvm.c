@@ -34,9 +34,13 @@
  * @sleeping-threads:	with sleeping threads
  * @migrating:		one thread that moves from CPU to CPU
  * @after-fork:		with children that had the mapping
- * @anonymous-memory:	with memory for transparent huge pages
+ * @huge-pages:		with transparent huge pages
+ * @io-uring:		with a kernel thread of an io_uring that polls
+ * @exit:		in processes that end with it, without a word
  */
+#include <linux/io_uring.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,6 +62,10 @@ static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 	struct drm_vttm_page page;
 	struct vttm_counters counters;
 	struct drm_vttm_info info;
+	const bool mode = bo->kind == VTTM_MODE;
+	const uint32_t flags = mode && vttm_policy_is(bo->fd, "reserved") ?
+				       VTTM_PAGE_RESERVED :
+				       0;
 	unsigned int marked = 0;
 
 	(void)arg;
@@ -66,15 +74,17 @@ static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 
 		((volatile char *)bo->map)[(size_t)n * KVM_GUEST_PAGE] = i;
 		vttm_page(bo->fd, bo->handle, n, &page);
-		marked += page.count == 1 && page.flags & VTTM_PAGE_RESERVED;
+		marked += page.count == 1 &&
+			  (page.flags & VTTM_PAGE_RESERVED) == flags;
 	}
-	igt_assert_eq(marked, bo->kind == VTTM_MODE ? bo->pages : 0);
 	vttm_info(bo->fd, bo->handle, &info);
 	vttm_counters(bo->fd, &counters);
-	igt_assert_eq_u64(counters.pages_marked, marked);
-	igt_assert_eq_u64(counters.sets_exposed, !!marked);
-	igt_assert_eq_u64(counters.chunks_marked, marked ? info.chunks : 0);
-	bo->refused = !marked;
+	/* On stock the first page of each chunk has a count, too. */
+	igt_assert_eq(marked, mode ? bo->pages : info.chunks);
+	igt_assert_eq_u64(counters.pages_marked, mode ? bo->pages : 0);
+	igt_assert_eq_u64(counters.sets_exposed, mode);
+	igt_assert_eq_u64(counters.chunks_marked, mode ? info.chunks : 0);
+	bo->refused = marked < bo->pages;
 }
 
 static void *sleep_thread(void *arg)
@@ -102,42 +112,88 @@ static void move_to_another_cpu(unsigned int round)
 	syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
 }
 
-static void fork_and_wait(unsigned int round)
+static pid_t fork_flushed(void)
 {
 	pid_t pid;
-	int status;
 
-	(void)round;
 	fflush(NULL);
 	pid = fork();
 	igt_assert_lte(0, pid);
-	if (!pid)
-		exit(0);
+	return pid;
+}
+
+static void wait_for(pid_t pid)
+{
+	int status;
+
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
 	igt_assert_eq(status, 0);
 }
 
-static void with_anonymous_memory(void)
+static void fork_and_wait(unsigned int round)
 {
-	const size_t size = KVM_BO_MIB(8);
+	pid_t pid = fork_flushed();
+
+	(void)round;
+	if (!pid)
+		exit(0);
+	wait_for(pid);
+}
+
+/* KiB of transparent huge pages that this process has. */
+static unsigned long huge_kib(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+	unsigned long kib = 0;
+	char line[128];
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "AnonHugePages: %lu", &kib) == 1)
+			break;
+	fclose(file);
+	return kib;
+}
+
+static void with_huge_pages(void)
+{
+	const size_t size = KVM_BO_MIB(16);
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	igt_assert(map != MAP_FAILED);
-	madvise(map, size, MADV_HUGEPAGE);
+	igt_assert_eq(madvise(map, size, MADV_HUGEPAGE), 0);
 	memset(map, 1, size);
+	igt_info("%lu KiB in huge pages\n", huge_kib());
+	igt_assert_lte(1, huge_kib());
+}
+
+/* Its thread is in this address space, and polls a second before it sleeps. */
+static void with_io_uring(void)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SQPOLL,
+		.sq_thread_idle = 1000,
+	};
+
+	const int fd = syscall(SYS_io_uring_setup, 4, &params);
+
+	igt_assert_fd(fd);
 }
 
 static const struct variant {
 	const char *name;
 	void (*before)(void);
 	void (*while_mapped)(unsigned int round);
+	bool exits;
 } variants[] = {
-	{ "alone", NULL, NULL },
-	{ "sleeping-threads", with_threads, NULL },
-	{ "migrating", NULL, move_to_another_cpu },
-	{ "after-fork", NULL, fork_and_wait },
-	{ "anonymous-memory", with_anonymous_memory, NULL },
+	{ "alone", NULL, NULL, false },
+	{ "sleeping-threads", with_threads, NULL, false },
+	{ "migrating", NULL, move_to_another_cpu, false },
+	{ "after-fork", NULL, fork_and_wait, false },
+	{ "huge-pages", with_huge_pages, NULL, false },
+	{ "io-uring", with_io_uring, NULL, false },
+	{ "exit", NULL, NULL, true },
 };
 
 /* A BO from create to free, touched by the CPU alone. */
@@ -150,6 +206,8 @@ static void use_one(unsigned int round, const struct variant *variant)
 	kvm_bo_check_counts(&bo);
 	if (variant && variant->while_mapped)
 		variant->while_mapped(round);
+	if (variant && variant->exits)
+		exit(0);
 	kvm_bo_fini(&bo);
 }
 
@@ -163,7 +221,12 @@ static void frees_at_once(struct kvm_bo *unused, const void *arg)
 		variant->before();
 	vttm_counters_total(&before);
 	for (int i = 0; i < BOS; i++) {
-		use_one(i, variant);
+		pid_t pid = variant->exits ? fork_flushed() : 0;
+
+		if (pid)
+			wait_for(pid);
+		else
+			use_one(i, variant);
 		vttm_counters_total(&after);
 		igt_assert_eq_u64(after.pages_quarantined, 0);
 	}

@@ -124,7 +124,9 @@
  * @wc:		write-combined BO
  * @uc:		uncached BO
  */
+#include <getopt.h>
 #include <linux/membarrier.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -218,8 +220,9 @@ static void churn_in_child(struct report *report)
 }
 
 #define LIVE_BOS 24
-#define MANY_STEPS 300
-#define MANY_MAX_PAGES 256
+
+/* Options, in MiB: how much memory BOs of random sizes take in all, and at once. */
+static unsigned long churn_mib = 150, live_mib = 12;
 
 struct live_bo {
 	uint32_t handle;
@@ -250,24 +253,31 @@ static void many_create(int fd, struct kvm_guest *guest, struct live_bo *bo,
 	vttm_munmap(map, size);
 }
 
-/* report->quarantined: most pages held, alive or not; ->reserved: alive. */
+/*
+ * report->quarantined: most pages held, alive or not; ->reserved: alive. No more
+ * than it takes to see that too much is held.
+ */
 static void churn_many(struct report *report)
 {
+	const uint64_t all = churn_mib * BO_PAGES, live = live_mib * BO_PAGES;
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	int fd = vttm_open(VTTM_MODE);
 	struct live_bo bos[LIVE_BOS] = {};
 	struct vttm_counters counters;
+	uint64_t made = 0;
 	uint32_t alive = 0, seed = 1;
 
-	for (int i = 0; i < MANY_STEPS; i++) {
+	for (int i = 0; made < all && report->quarantined < 2 * live; i++) {
 		struct live_bo *bo = &bos[i % LIVE_BOS];
 
 		if (bo->pages)
 			vttm_close_bo(fd, bo->handle);
 		alive -= bo->pages;
 		seed = seed * 1103515245 + 12345;
-		many_create(fd, guest, bo, 1 + (seed >> 8) % MANY_MAX_PAGES);
+		many_create(fd, guest, bo,
+			    1 + (seed >> 8) % (2 * live / LIVE_BOS));
 		alive += bo->pages;
+		made += bo->pages;
 		vttm_counters(fd, &counters);
 		if (alive > report->reserved)
 			report->reserved = alive;
@@ -275,6 +285,7 @@ static void churn_many(struct report *report)
 			report->quarantined =
 				alive + counters.pages_quarantined;
 	}
+	igt_info("%lu pages in all\n", (unsigned long)made);
 	close(fd);
 	kvm_guest_destroy(guest);
 }
@@ -287,7 +298,7 @@ static bool many_within_bound(struct report *report)
 	igt_info("%lu pages alive at most, %lu held at most\n",
 		 (unsigned long)report->reserved,
 		 (unsigned long)report->quarantined);
-	vttm_wait_quarantine_empty(5);
+	vttm_wait_quarantine_empty(5 + live_mib / 16);
 	return report->quarantined * 10 <= report->reserved * 11;
 }
 
@@ -734,7 +745,30 @@ static void run_and_compare(void (*run)(struct report *report),
 	igt_assert_eq_u64(report->quarantined, expected->quarantined);
 }
 
-int igt_main()
+static int option(int opt, int index, void *data)
+{
+	unsigned long *const values[] = { &churn_mib, &live_mib };
+	char *end;
+
+	(void)index;
+	(void)data;
+	if (opt < 0 || opt > 1)
+		return -2;
+	*values[opt] = strtoul(optarg, &end, 0);
+	return *optarg && !*end && *values[opt] ? 0 : -2;
+}
+
+static const struct option options[] = {
+	{ "churn", required_argument, NULL, 0 },
+	{ "live", required_argument, NULL, 1 },
+	{},
+};
+
+static const char help[] =
+	"  --churn=MIB\tof the BOs of many sizes, one after another (default 150)\n"
+	"  --live=MIB\tof them at once, on average (default 12)\n";
+
+int igt_main_args("", options, help, option, NULL)
 {
 	int fd;
 	bool graces = false;
