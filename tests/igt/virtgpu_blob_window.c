@@ -20,6 +20,10 @@
  * Description: A blob stays where it is while a driver that imports its dma-buf has
  *	its address, and can be evicted when it has not
  *
+ * SUBTEST: window-pinned-evicted
+ * Description: A driver imports the dma-buf of a blob that was evicted: the blob comes
+ *	in, and stays
+ *
  * SUBTEST: window-refused-create
  * Description: The host refuses to map a blob when it is made, and would not a second
  *	time: it is not asked again
@@ -404,18 +408,26 @@ static void test_refused_unmap(void)
 	free_blobs();
 }
 
-static void test_pinned(void)
+/* A driver imports the dma-buf, until what it returns is closed. */
+static int hold_in_window(int dmabuf)
 {
 	uint64_t address;
+	int hold = virtgpu_dmabuf_hold(dmabuf, &address);
+
+	igt_assert_lte_u64(virtgpu_window_base(), address);
+	igt_assert_lte_u64(address + BLOB,
+			   virtgpu_window_base() + virtgpu_window_size());
+	return hold;
+}
+
+static void test_pinned(void)
+{
 	int dmabuf, hold;
 
 	require_ttm();
 	make_blobs(2 * window_blobs());
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
-	hold = virtgpu_dmabuf_hold(dmabuf, &address);
-	igt_assert_lte_u64(virtgpu_window_base(), address);
-	igt_assert_lte_u64(address + BLOB,
-			   virtgpu_window_base() + virtgpu_window_size());
+	hold = hold_in_window(dmabuf);
 	trace(true);
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
@@ -429,6 +441,32 @@ static void test_pinned(void)
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 1);
 	assert_touched(0);
+	close(dmabuf);
+	free_blobs();
+}
+
+static void test_pinned_evicted(void)
+{
+	int dmabuf, hold;
+
+	require_ttm();
+	make_blobs(2 * window_blobs());
+	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	touch(0);
+	trace(true);
+	for (unsigned int i = 1; i < blobs; i++)
+		touch(i);
+	read_events();
+	igt_assert_eq(evicted(blob[0].resource), 1);
+	trace(true);
+	hold = hold_in_window(dmabuf);
+	for (unsigned int i = 1; i < blobs; i++)
+		touch(i);
+	trace(false);
+	read_events();
+	igt_assert_eq(evicted(blob[0].resource), 0);
+	assert_touched(0);
+	close(hold);
 	close(dmabuf);
 	free_blobs();
 }
@@ -556,6 +594,8 @@ int igt_main()
 	igt_subtest("window-reuse") test_reuse();
 	igt_describe("new call: an importer keeps a blob from being evicted");
 	igt_subtest("window-pinned") test_pinned();
+	igt_describe("new call: an importer brings back what was evicted");
+	igt_subtest("window-pinned-evicted") test_pinned_evicted();
 	igt_describe("regression: the host refuses to map a blob once");
 	igt_subtest("window-refused-create") test_refused_create();
 	igt_fixture() heal();

@@ -35,7 +35,13 @@
 
 const char *virtgpu_context_name(enum virtgpu_context context)
 {
-	return context == VIRTGPU_VIRGL ? "virgl" : "venus";
+	static const char *const names[] = {
+		[VIRTGPU_VIRGL] = "virgl",
+		[VIRTGPU_VENUS] = "venus",
+		[VIRTGPU_DEFAULT_CONTEXT] = "default",
+	};
+
+	return names[context];
 }
 
 static int virtgpu_ioctl(int fd, unsigned long request, void *arg)
@@ -64,9 +70,11 @@ void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context)
 	gpu->context = context;
 	gpu->fd = open(RENDER_NODE, O_RDWR | O_CLOEXEC);
 	igt_require_fd(gpu->fd);
-	igt_assert_eq(virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_CONTEXT_INIT,
-				    &init),
-		      0);
+	if (context != VIRTGPU_DEFAULT_CONTEXT)
+		igt_assert_eq(virtgpu_ioctl(gpu->fd,
+					    DRM_IOCTL_VIRTGPU_CONTEXT_INIT,
+					    &init),
+			      0);
 }
 
 void virtgpu_close(struct virtgpu *gpu)
@@ -100,7 +108,9 @@ int __virtgpu_blob(struct virtgpu *gpu,
 	};
 	struct drm_virtgpu_resource_create_blob create = {
 		.blob_mem = params->mem ?: VIRTGPU_BLOB_MEM_HOST3D,
-		.blob_flags = params->flags ?: VIRTGPU_BLOB_FLAG_USE_MAPPABLE,
+		.blob_flags = params->no_flags ? 0 :
+			      params->flags    ? params->flags :
+						 VIRTGPU_BLOB_FLAG_USE_MAPPABLE,
 		.size = params->size,
 	};
 	int ret;

@@ -17,9 +17,11 @@
 enum virtgpu_context {
 	VIRTGPU_VIRGL,		/* a GL buffer with persistent mapping */
 	VIRTGPU_VENUS,		/* shared memory of the host */
+	/* What a file gets that asks for none: the host makes no blob for it. */
+	VIRTGPU_DEFAULT_CONTEXT,
 };
 
-/* "virgl" or "venus" */
+/* "virgl", "venus" or "default" */
 const char *virtgpu_context_name(enum virtgpu_context context);
 
 struct virtgpu {
@@ -39,6 +41,7 @@ struct virtgpu_blob_params {
 	uint64_t size;
 	uint32_t mem;		/* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
 	uint32_t flags;		/* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
+	bool no_flags;		/* 0 is what is meant */
 	bool unmappable;	/* virgl: the host will refuse to map it */
 };
 
