@@ -23,6 +23,8 @@ read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.
 append="console=ttyS0,115200 ${VM_LOGLEVEL:-ignore_loglevel} panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
 append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
+smp=$(sed -n 's/.* -smp \([0-9]*\) .*/\1/p' <<<" ${cpu[*]} ")
+[ "${VM_MACHINE:-qemu}" != qemu ] || append+=" rig.cpus=$smp"
 
 # What runs in the root tree, by VM_MACHINE.
 image=/boot/vmlinuz-$(kernel_release "$kernel") initrd=/build/$kernel/vm/$name.cpio
@@ -83,6 +85,7 @@ if [ -z "$end" ]; then
 	die "the VM $kernel $out died before the script $script ended" "kernel log: $vm/$out.console"
 fi
 verdict "PASS vm-ends"
+! cpus=$(grep -m 1 '^FAIL cpus ' "$vm/$out.out") || die "the VM $kernel $out: ${cpus#FAIL cpus }"
 if splats=$("$VM_DIR/scan-log.sh" "$vm/$out.console" ${VM_ANNOUNCED:+"$VM_ANNOUNCED"}); then
 	verdict "PASS kernel-log"
 else
