@@ -57,9 +57,10 @@ igt_programs() {
 		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults|ept|nested)|virtgpu_.*'
 }
 
-# What there is to be seen of the policy "counted" beyond the hazards. (The rest
-# is about the quarantine, or makes no difference between the policies.)
-COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_uapi'
+# What there is to be seen of the policy "counted" beyond the hazards. (The rest is
+# about the quarantine's bound and its reuse, which only "reserved" has.)
+COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_lifetime
+	ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi'
 HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
 	vfio.naive vfio.counted'
 # The modules of their machines.
@@ -105,6 +106,9 @@ hazard_suites() {
 	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	memory_suites "$1"
 	unset VM_MEMORY
+	# 10 GiB through 256 MiB; check.sh has less of it, in ttm_pfnmap_quarantine.
+	[ -z "${SWAPOUTS:-}" ] || vm_suite hazard "$1" churn.reserved check churn.sh \
+		--churn=10240,--live=256 "${HAZARD_SECONDS:-3600}"
 	vfio_suites "$1"
 }
 
@@ -141,7 +145,7 @@ our_image() {
 
 plan_hazards() {
 	local program
-	for program in $HAZARDS; do
+	for program in $HAZARDS ${SWAPOUTS:+churn.reserved}; do
 		echo "hazard $1 $program"
 	done
 }
@@ -157,9 +161,9 @@ gpu_stream() {
 		virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
 	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kvm,virtgpu_blob_late 600
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late 600
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
-		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_late 300
+		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_late 420
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
@@ -171,6 +175,8 @@ gpu_stream() {
 	VM_QEMU=$GPU_IOMMU VM_APPEND=intel_iommu=on vm_suite gpu "$1" virtgpu_guest.iommu gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_guest 300
 	suite bench "$1" blobs "$VM_DIR/bench-blobs.sh" "$1"
+	vm_suite gpu "$1" fbdev gpu fbdev.sh ttm_blobs=1 180
+	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
 }
@@ -221,7 +227,7 @@ plan_kernel() {
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
-		mesa mesa.stock; do
+		fbdev fbdev.stock mesa mesa.stock; do
 		plan gpu "$1" "$program"
 	done
 	plan intel "$1" short

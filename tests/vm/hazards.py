@@ -4,8 +4,8 @@
 
     hazards.py RAW COMMIT SWAPOUTS ROUNDS KERNEL...
 
-RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or a
-program and a policy. A cell holds the verdict and the last line that the test
+RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or the
+machine's name and a policy. A cell holds the verdict and the last line that the test
 printed about itself: its operations and what they did. RAW/intel.KERNEL.POLICY.txt
 is what a machine with an Intel CPU printed; what differs there is in the table, too.
 """
@@ -57,25 +57,27 @@ def word(name, policy, verdict, line):
 
 
 def kernel_table(raw, kernel):
+    # By machine and subtest: what brings the kernel down ends the tests of one machine.
     columns = {policy: {} for policy in POLICIES}
     for name in sorted(os.listdir(raw)):
-        match = re.fullmatch(rf"(hazard|intel)\.{re.escape(kernel)}\.(?:\w+\.)?(\w+)\.txt", name)
-        if not match or match.group(2) not in POLICIES:
+        match = re.fullmatch(rf"(hazard|intel)\.{re.escape(kernel)}\.(\w+\.)?(\w+)\.txt", name)
+        if not match or match.group(3) not in POLICIES:
             continue
+        machine = "intel." if match.group(1) == "intel" else match.group(2) or ""
         for subtest, cell in cells_of(os.path.join(raw, name)).items():
             if match.group(1) == "hazard" or INTEL.match(subtest):
-                columns[match.group(2)][subtest] = cell
-    names = [name for name in sorted(set().union(*columns.values()))
-             if name != "*" and not NO_HAZARD.match(name)]
+                columns[match.group(3)][machine, subtest] = cell
+    rows = [row for row in sorted(set().union(*columns.values()), key=lambda row: row[::-1])
+            if row[1] != "*" and not NO_HAZARD.match(row[1])]
     print(f"Linux {kernel}\n{'=' * (6 + len(kernel))}\n")
     print(".. list-table::\n   :header-rows: 1\n   :widths: 25 25 25 25\n")
     print("   * - hazard\n" + "\n".join(f"     - {policy}" for policy in POLICIES))
-    for name in names:
+    for machine, name in rows:
         print(f"   * - {name}")
         for policy in POLICIES:
-            cell = columns[policy].get(name)
+            cell = columns[policy].get((machine, name))
             if not cell and policy == "naive":
-                cell = columns[policy].get("*")
+                cell = columns[policy].get((machine, "*"))
             print("     - " + (f"{word(name, policy, *cell)}. {cell[1]}".rstrip() if cell else "not tried"))
     print()
 
