@@ -410,15 +410,19 @@ void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev)
 /*
  * What is left of the time since a command was sent, or since the host answered
  * another one at @heard: it takes them in order, and each may cost it much (the
- * unmaps of a process that ended, say). 0 if there is nothing.
+ * unmaps of a process that ended, say). Who comes when it is over gives the host a
+ * moment all the same: it may be about to answer, and if the machine was stopped
+ * meanwhile it had no chance to.
  */
 static unsigned long virtio_gpu_window_left(unsigned long sent,
 					    unsigned long heard)
 {
+	const unsigned long moment = HZ / 10;
 	unsigned long deadline = virtio_gpu_window_timeout() +
 				 (time_after(heard, sent) ? heard : sent);
 
-	return time_before(jiffies, deadline) ? deadline - jiffies : 0;
+	return time_before(jiffies + moment, deadline) ? deadline - jiffies :
+							 moment;
 }
 
 /*
