@@ -227,10 +227,35 @@ static void assert_no_bound(void)
 	igt_assert(gone_within(pid, 10));
 }
 
+/* The kernel's log from here on. */
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	igt_assert_fd(fd);
+	igt_assert(lseek(fd, 0, SEEK_END) >= 0);
+	return fd;
+}
+
+/* How many lines of it hold @text. */
+static unsigned int log_count(int fd, const char *text)
+{
+	char line[1024];
+	unsigned int n = 0;
+	ssize_t len;
+
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		n += !!strstr(line, text);
+	}
+	return n;
+}
+
 static void test_sigbus(void)
 {
 	struct timespec start = {};
 	uint64_t timeouts;
+	int log;
 	double took;
 
 	virtgpu_write_file(TIMEOUT, "2000");
@@ -240,6 +265,7 @@ static void test_sigbus(void)
 	}
 	make_evicted();
 	timeouts = virtgpu_window_count("timeouts");
+	log = log_open();
 	stall(true);
 	igt_nsec_elapsed(&start);
 	igt_assert(virtgpu_is_sigbus(map[0]));
@@ -247,6 +273,9 @@ static void test_sigbus(void)
 	/* Once, although the fault is tried twice. */
 	igt_assert_f(took > 1.8 && took < 3.8, "it took %.1f s\n", took);
 	igt_assert_lt_u64(timeouts, virtgpu_window_count("timeouts"));
+	igt_assert_eq(log_count(log, "*ERROR*"), 1);
+	close(log);
+	/* The first access finds its time over and the answer on its way. */
 	stall(false);
 	for (unsigned int i = 0; i < blobs; i++)
 		igt_assert_eq(map[i][0], i + 1);

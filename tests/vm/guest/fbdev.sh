@@ -44,7 +44,14 @@ drawn() {
 load virtio_pci && load_kvm || exit 1
 # For the names of tasks a tracer patches the scheduler, which the emulation may miss.
 echo 0 >$trace/options/record-cmd
-load virtio-gpu "$mode" ttm_blobs_timeout_ms=30000 || exit 1
+load virtio-gpu "$mode" || exit 1
+timeout=/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms
+if [ "$(cat $timeout)" = 5000 ]; then
+	echo "PASS default-timeout"
+else
+	echo "FAIL default-timeout $(cat $timeout) ms"
+fi
+echo 30000 >$timeout
 [ "$mode" = ttm_blobs=0 ] || dmesg | grep -q 'TTM manages the window' ||
 	echo "FAIL mode TTM does not manage the window"
 if ! grep -q virtio_gpu /proc/fb; then
