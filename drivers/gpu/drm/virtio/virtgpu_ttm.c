@@ -417,7 +417,8 @@ static int virtio_gpu_window_verdict(struct ttm_buffer_object *tbo, bool wait)
  * @handle: of any object, or of none
  *
  * Waits here for the host's answer to a MAP_BLOB, since mmap(), which will give the
- * verdict, has the mmap lock.
+ * verdict, has the mmap lock. Not while somebody else has the blob reserved, a fault for
+ * example, which will say what comes of it.
  *
  * Context: Sleeps killably.
  * Return: 0, or -ERESTARTSYS if the task is being killed.
