@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 #
 # fbdev.sh ttm_blobs=0|1: the console's buffer, with TTM in charge of the window or
-# without: it is drawn to, which reaches the host, and keeps what is written to it,
-# beside blobs. The stock driver does as well; it is to stay so.
+# without: it is drawn to, which reaches the host, before and after blobs were used, and
+# keeps what is written to it. The stock driver does as well; it is to stay so.
 
 mode=$1
 trace=/sys/kernel/tracing

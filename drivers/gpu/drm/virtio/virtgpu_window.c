@@ -458,7 +458,7 @@ static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
  * @range: the range; virtio_gpu_range_map() was called
  *
  * The time counts from when the command was sent, or from the host's last answer,
- * so that a fault that is retried does not wait twice.
+ * so that a fault that is retried does not wait for all of it twice.
  *
  * Context: The reservation of its blob is held. Sleeps killably.
  * Return: 0 if the blob is there, -EINVAL if the host refused, -ERESTARTSYS if
