@@ -449,27 +449,16 @@ static void setup_free(void)
 	virtgpu_close(&setup.gpu);
 }
 
-static struct kvm_guest_job job(enum kvm_guest_op op, uint32_t seed)
-{
-	return (struct kvm_guest_job){
-		.op = op,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BLOB / KVM_GUEST_PAGE,
-		.words = 16,
-		.seed = seed,
-	};
-}
-
 static void run(enum kvm_guest_op op, uint32_t seed)
 {
-	struct kvm_guest_job todo = job(op, seed);
+	struct kvm_guest_job todo = kvm_guest_job_of(op, BLOB, seed);
 
 	kvm_guest_run_ok(setup.guest, &todo);
 }
 
 static void test_kvm_cold(const struct kind *kind)
 {
-	struct kvm_guest_job done = job(KVM_OP_WRITE, 1);
+	struct kvm_guest_job done = kvm_guest_job_of(KVM_OP_WRITE, BLOB, 1);
 
 	setup_make(kind);
 	kvm_guest_map(setup.guest, KVM_GUEST_GPA, setup.map, BLOB);
@@ -480,7 +469,7 @@ static void test_kvm_cold(const struct kind *kind)
 
 static void test_kvm_warm(const struct kind *kind)
 {
-	struct kvm_guest_job todo = job(KVM_OP_READ, 2);
+	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 2);
 
 	setup_make(kind);
 	kvm_host_write(setup.map, &todo);
@@ -493,7 +482,7 @@ static void test_kvm_warm(const struct kind *kind)
 
 static void test_kvm_dmabuf(const struct kind *kind)
 {
-	struct kvm_guest_job todo = job(KVM_OP_READ, 3);
+	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 3);
 	void *map;
 	int fd;
 

@@ -46,7 +46,6 @@
 #include "virtgpu_drm.h"
 
 #define BLOB (1u << 20)
-#define PAGES (BLOB / KVM_GUEST_PAGE)
 #define SEED 0x0b10b
 #define MAPPABLE VIRTGPU_BLOB_FLAG_USE_MAPPABLE
 
@@ -129,27 +128,16 @@ static struct outcome expected(const struct kind *kind)
 	return outcome;
 }
 
-static struct kvm_guest_job job(enum kvm_guest_op op, uint32_t seed)
-{
-	return (struct kvm_guest_job){
-		.op = op,
-		.gpa = KVM_GUEST_GPA,
-		.pages = PAGES,
-		.words = 16,
-		.seed = seed,
-	};
-}
-
 /* Cold: the guest touches it first. Then what the CPU writes. */
 static void check_kvm(void *map)
 {
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	struct kvm_guest_job todo = job(KVM_OP_WRITE, SEED);
+	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_WRITE, BLOB, SEED);
 
 	kvm_guest_map(guest, KVM_GUEST_GPA, map, BLOB);
 	kvm_guest_run_ok(guest, &todo);
 	kvm_host_verify(map, &todo);
-	todo = job(KVM_OP_READ, SEED + 1);
+	todo = kvm_guest_job_of(KVM_OP_READ, BLOB, SEED + 1);
 	kvm_host_write(map, &todo);
 	kvm_guest_run_ok(guest, &todo);
 	kvm_guest_destroy(guest);
@@ -158,7 +146,8 @@ static void check_kvm(void *map)
 static void check_dmabuf(struct virtgpu *gpu, const struct virtgpu_blob *blob,
 			 void *map)
 {
-	struct kvm_guest_job todo = job(KVM_OP_WRITE, SEED + 2);
+	struct kvm_guest_job todo =
+		kvm_guest_job_of(KVM_OP_WRITE, BLOB, SEED + 2);
 	int fd = virtgpu_blob_export(gpu, blob);
 	void *other =
 		mmap(NULL, BLOB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -241,6 +230,8 @@ static void test_kind(const struct kind *kind)
 	struct virtgpu gpu;
 	void *map;
 
+	if (virtgpu_ttm_blobs())
+		virtgpu_window_wait_empty();
 	virtgpu_expect_refusals(outcome.refusals);
 	virtgpu_open(&gpu, kind->maker->context);
 	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), outcome.create);

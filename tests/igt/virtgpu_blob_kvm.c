@@ -70,27 +70,16 @@ static void setup_free(void)
 	virtgpu_close(&setup.gpu);
 }
 
-static struct kvm_guest_job job(enum kvm_guest_op op, uint32_t seed)
-{
-	return (struct kvm_guest_job){
-		.op = op,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BLOB / KVM_GUEST_PAGE,
-		.words = 16,
-		.seed = seed,
-	};
-}
-
 static void run(enum kvm_guest_op op, uint32_t seed)
 {
-	struct kvm_guest_job todo = job(op, seed);
+	struct kvm_guest_job todo = kvm_guest_job_of(op, BLOB, seed);
 
 	kvm_guest_run_ok(setup.guest, &todo);
 }
 
 static void test_cold(enum virtgpu_context context)
 {
-	struct kvm_guest_job done = job(KVM_OP_WRITE, 1);
+	struct kvm_guest_job done = kvm_guest_job_of(KVM_OP_WRITE, BLOB, 1);
 
 	setup_make(context);
 	kvm_guest_map(setup.guest, KVM_GUEST_GPA, setup.map, BLOB);
@@ -101,7 +90,7 @@ static void test_cold(enum virtgpu_context context)
 
 static void test_warm(enum virtgpu_context context)
 {
-	struct kvm_guest_job todo = job(KVM_OP_READ, 2);
+	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 2);
 
 	setup_make(context);
 	kvm_host_write(setup.map, &todo);
@@ -114,7 +103,7 @@ static void test_warm(enum virtgpu_context context)
 
 static void test_dmabuf(enum virtgpu_context context)
 {
-	struct kvm_guest_job todo = job(KVM_OP_READ, 3);
+	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 3);
 	int dmabuf;
 	void *map;
 

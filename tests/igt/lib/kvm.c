@@ -479,6 +479,18 @@ void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 			 result->retries);
 }
 
+struct kvm_guest_job kvm_guest_job_of(enum kvm_guest_op op, uint64_t size,
+				      uint32_t seed)
+{
+	return (struct kvm_guest_job){
+		.op = op,
+		.gpa = KVM_GUEST_GPA,
+		.pages = size / KVM_GUEST_PAGE,
+		.words = 16,
+		.seed = seed,
+	};
+}
+
 const char *kvm_guest_result_str(const struct kvm_guest_result *result)
 {
 	static __thread char text[256];

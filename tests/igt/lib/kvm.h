@@ -59,6 +59,10 @@ struct kvm_guest_job {
 	bool zero;		/* the pattern is all zeroes instead */
 };
 
+/* @op on each page of @size bytes at KVM_GUEST_GPA, the first 16 words of it. */
+struct kvm_guest_job kvm_guest_job_of(enum kvm_guest_op op, uint64_t size,
+				      uint32_t seed);
+
 struct kvm_guest_result {
 	int err;		/* of KVM_RUN: 0, or a negative errno */
 	bool finished;		/* the guest did all and halted */
