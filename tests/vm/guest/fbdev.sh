@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 #
 # fbdev.sh ttm_blobs=0|1: the console's buffer, with TTM in charge of the window or
-# without: it is drawn to, which reaches the host, before and after blobs were used, and
-# keeps what is written to it. The stock driver does as well; it is to stay so.
+# without: it is drawn to, which reaches the host, before, while and after blobs are used,
+# and keeps what is written to it. The stock driver does as well; it is to stay so.
 
 mode=$1
 trace=/sys/kernel/tracing
@@ -72,7 +72,22 @@ for module in late_host host_refuses dmabuf_use; do
 	load $module || exit 1
 done
 # It gives the console back when it ends.
+drawings=/tmp/drawings
+: >$drawings
+while seq 1 100 >/dev/tty1; do
+	echo >>$drawings
+	usleep 100000
+done &
+drawer=$!
 one_program virtgpu_blob_overcommit overcommit-fork
+kill $drawer
+wait $drawer 2>/dev/null
+times=$(wc -l <$drawings)
+if [ "$times" -ge 5 ]; then
+	echo "PASS fbdev-console-is-drawn-beside-blobs $times times"
+else
+	echo "FAIL fbdev-console-is-drawn-beside-blobs $times times"
+fi
 
 echo 1 >$trace/events/virtio_gpu/enable
 printf '\033[?25l' >/dev/tty1
