@@ -143,6 +143,21 @@ p << vq_full.p;
 @@
 hook("vq_full")
 
+@vq_notify@
+identifier vgdev;
+position p;
+@@
+ void
+-virtio_gpu_notify@p
++virtio_gpu_notify_now
+ (struct virtio_gpu_device *vgdev)
+ { ... }
+
+@script:python@
+p << vq_notify.p;
+@@
+hook("vq_notify")
+
 @vq_alloc@
 identifier vgdev;
 position p;

@@ -735,8 +735,40 @@ void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
 	if (fence) {
 		dma_fence_set_error(&fence->f, -ENODEV);
 		dma_fence_signal(&fence->f);
+		virtio_gpu_window_send_event(vgdev, fence);
 	}
 	virtio_gpu_array_put_free(vbuf->objs);
+}
+
+/**
+ * virtio_gpu_notify - tell the host of the commands that were queued
+ * @vgdev: the device
+ *
+ * Replaces the stock driver's, which is virtio_gpu_notify_now(). A task that queued a
+ * command may get here after the device was unplugged and its queues were freed.
+ *
+ * Context: Any but NMI.
+ */
+void virtio_gpu_notify(struct virtio_gpu_device *vgdev)
+{
+	int idx;
+
+	if (!vgdev->window) {
+		virtio_gpu_notify_now(vgdev);
+	} else if (drm_dev_enter(vgdev->ddev, &idx)) {
+		virtio_gpu_notify_now(vgdev);
+		drm_dev_exit(idx);
+	}
+}
+
+/* User space may poll() the file for it, as for the fences that the host signals. */
+static void virtio_gpu_window_send_event(struct virtio_gpu_device *vgdev,
+					 struct virtio_gpu_fence *fence)
+{
+	if (!fence->e)
+		return;
+	drm_send_event(vgdev->ddev, &fence->e->base);
+	fence->e = NULL;
 }
 
 /**
@@ -779,8 +811,9 @@ static void virtio_gpu_window_reclaim(struct virtio_gpu_device *vgdev,
 }
 
 /* Nobody will signal them, and TTM waits for them before it lets go of a blob. */
-static void virtio_gpu_window_signal(struct virtio_gpu_fence_driver *drv)
+static void virtio_gpu_window_signal(struct virtio_gpu_device *vgdev)
 {
+	struct virtio_gpu_fence_driver *drv = &vgdev->fence_drv;
 	struct virtio_gpu_fence *fence, *next;
 	unsigned long flags;
 
@@ -788,6 +821,7 @@ static void virtio_gpu_window_signal(struct virtio_gpu_fence_driver *drv)
 	list_for_each_entry_safe(fence, next, &drv->fences, node) {
 		dma_fence_set_error(&fence->f, -ENODEV);
 		dma_fence_signal_locked(&fence->f);
+		virtio_gpu_window_send_event(vgdev, fence);
 		list_del(&fence->node);
 		dma_fence_put(&fence->f);
 	}
@@ -808,7 +842,7 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
 	virtio_gpu_window_forget_closed(vgdev->window);
-	virtio_gpu_window_signal(&vgdev->fence_drv);
+	virtio_gpu_window_signal(vgdev);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
 	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
 	virtio_gpu_guest_gone(vgdev);

@@ -93,7 +93,8 @@ static void virtio_gpu_range_release(struct kref *ref)
 	struct virtio_gpu_range *range =
 		container_of(ref, struct virtio_gpu_range, ref);
 	struct virtio_gpu_window *window = range->window;
-	bool gone = drm_dev_is_unplugged(window->vgdev->ddev);
+	bool gone = virtio_gpu_window_stopped(window) ||
+		    drm_dev_is_unplugged(window->vgdev->ddev);
 
 	spin_lock(&window->lock);
 	list_del_init(&range->link);
@@ -417,12 +418,11 @@ void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev)
 static unsigned long virtio_gpu_window_left(unsigned long sent,
 					    unsigned long heard)
 {
-	const unsigned long moment = HZ / 10;
+	const unsigned long moment = HZ / 10, now = jiffies;
 	unsigned long deadline = virtio_gpu_window_timeout() +
 				 (time_after(heard, sent) ? heard : sent);
 
-	return time_before(jiffies + moment, deadline) ? deadline - jiffies :
-							 moment;
+	return time_before(now + moment, deadline) ? deadline - now : moment;
 }
 
 /*

@@ -152,6 +152,7 @@ void virtio_gpu_window_teardown(struct virtio_gpu_window *window);
 void virtio_gpu_window_debugfs_init(struct drm_minor *minor);
 
 /* virtgpu_ttm.c */
+void virtio_gpu_notify_now(struct virtio_gpu_device *vgdev);
 void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
 			  struct virtio_gpu_range *range);
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
