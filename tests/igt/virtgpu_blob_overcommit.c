@@ -32,7 +32,8 @@
  *
  * SUBTEST: overcommit-too-large
  * Description: A blob larger than the window cannot be mapped: -ENOSPC, from
- *	mmap() in the mode, from the create ioctl without
+ *	mmap() in the mode, from the create ioctl without. In the mode a driver that
+ *	imports it gets the same, and no other blob has to go
  *
  * SUBTEST: overcommit-close-mapped
  * Description: A mapping keeps its blob when the handle is closed, also through
@@ -345,6 +346,24 @@ static void test_window_sized(void)
 	virtgpu_close(&gpu);
 }
 
+/* @large does not fit in a window that is full of others, nor in an empty one. */
+static void import_too_large(struct virtgpu *gpu,
+			     const struct virtgpu_blob *large)
+{
+	const unsigned int count = window_blobs();
+	int dmabuf = virtgpu_blob_export(gpu, large);
+	uint64_t evictions;
+
+	set_make(VIRTGPU_VENUS, count);
+	set_write(1);
+	evictions = virtgpu_window_count("evictions");
+	igt_assert_eq(virtgpu_dmabuf_hold_error(dmabuf), -ENOSPC);
+	igt_assert_eq_u64(virtgpu_window_count("evictions"), evictions);
+	set_check(1);
+	set_free();
+	close(dmabuf);
+}
+
 static void test_too_large(void)
 {
 	struct virtgpu_blob_params params = {
@@ -360,6 +379,7 @@ static void test_too_large(void)
 	if (virtgpu_ttm_blobs()) {
 		igt_assert_eq(ret, 0);
 		ret = __virtgpu_blob_mmap(&gpu, &blob, &map);
+		import_too_large(&gpu, &blob);
 	}
 	igt_assert_eq(ret, -ENOSPC);
 	virtgpu_close(&gpu);

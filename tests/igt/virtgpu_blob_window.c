@@ -28,6 +28,14 @@
  * Description: The host refuses to map a blob when it is made, and would not a second
  *	time: it is not asked again
  *
+ * SUBTEST: window-refused-evicted
+ * Description: The same, where nobody asked for the answer before others took the room
+ *
+ * SUBTEST: window-beside-churn
+ * Description: Others make and close blobs all the time, while blobs of more than the
+ *	window's size, each larger than theirs, are used: each access ends. Skipped
+ *	without TTM
+ *
  * SUBTEST: window-refused-map
  * Description: The host refuses to map a blob that was evicted: the access gets a
  *	SIGBUS, and the next one the contents when the host has changed its mind
@@ -53,6 +61,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -68,6 +77,9 @@
 #define ROUNDS 3
 #define REFUSALS 100
 #define PAGE_WORDS 1024
+#define LARGE_BLOBS 6
+#define CHURNERS 2
+#define ENDS_SECONDS 90
 /* Of 3 page tables that may map a blob, and of the test; TTM's prefault would be 64. */
 #define FAULTS_MAX 16
 /* Of the module host_refuses. */
@@ -315,6 +327,91 @@ static void test_refused_create(void)
 	igt_assert_eq(host_would_refuse("map"), 0);
 	virtgpu_expect_refusals(1);
 	virtgpu_close(&gpu);
+}
+
+/* Its answer came, and nobody asked for it before the blob had to go. */
+static void test_refused_evicted(void)
+{
+	struct virtgpu_blob refused;
+	struct virtgpu own;
+	void *again;
+
+	require_ttm();
+	require_host_refuses();
+	virtgpu_open(&own, VIRTGPU_VENUS);
+	host_refuses("map", 1);
+	virtgpu_blob(&own, BLOB, &refused);
+	for (int i = 0; host_would_refuse("map"); i++) {
+		igt_assert(i < 300);
+		usleep(100000);
+	}
+	virtgpu_expect_refusals(1);
+	make_blobs(2 * window_blobs());
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	for (int i = 0; i < 3; i++)
+		igt_assert_eq(__virtgpu_blob_mmap(&own, &refused, &again),
+			      -EINVAL);
+	virtgpu_close(&own);
+	free_blobs();
+}
+
+static void churn(const atomic_bool *stop)
+{
+	struct virtgpu own;
+	struct virtgpu_blob one;
+
+	virtgpu_open(&own, VIRTGPU_VENUS);
+	while (!*stop) {
+		virtgpu_blob(&own, BLOB, &one);
+		virtgpu_blob_close(&own, &one);
+	}
+}
+
+/* Each of a quarter of the window. */
+static void use_large_blobs(void)
+{
+	const uint64_t size = virtgpu_window_size() / 4;
+	uint32_t *large[LARGE_BLOBS];
+	struct virtgpu own;
+
+	virtgpu_open(&own, VIRTGPU_VENUS);
+	for (unsigned int i = 0; i < LARGE_BLOBS; i++) {
+		struct virtgpu_blob one;
+
+		virtgpu_blob(&own, size, &one);
+		large[i] = virtgpu_blob_mmap(&own, &one);
+	}
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		for (unsigned int i = 0; i < LARGE_BLOBS; i++) {
+			volatile uint32_t *word = large[i];
+
+			igt_assert_eq(*word, round ? i + 1 : 0);
+			*word = i + 1;
+		}
+	}
+	virtgpu_close(&own);
+}
+
+static void test_beside_churn(void)
+{
+	atomic_bool *stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	require_ttm();
+	igt_assert(stop != MAP_FAILED);
+	igt_fork(child, 1 + CHURNERS)
+	{
+		if (child) {
+			churn(stop);
+		} else {
+			use_large_blobs();
+			*stop = true;
+		}
+	}
+	igt_waitchildren_timeout(ENDS_SECONDS, "an access does not end");
+	munmap(stop, sizeof(*stop));
+	virtgpu_window_wait_empty();
 }
 
 static void test_refused_map(void)
@@ -599,6 +696,12 @@ int igt_main()
 	igt_describe("regression: the host refuses to map a blob once");
 	igt_subtest("window-refused-create") test_refused_create();
 	igt_fixture() heal();
+	igt_describe("new call: a refusal that nobody saw is not forgotten");
+	igt_subtest("window-refused-evicted") test_refused_evicted();
+	igt_fixture() heal();
+	igt_describe(
+		"new call: an access ends while others make and close blobs");
+	igt_subtest("window-beside-churn") test_beside_churn();
 	igt_describe("new call: stock maps a blob once, when it is made");
 	igt_subtest("window-refused-map") test_refused_map();
 	igt_fixture() heal();

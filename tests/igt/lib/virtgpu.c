@@ -328,15 +328,34 @@ void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look)
 	dmabuf_use(DMABUF_USE_LOOK, look);
 }
 
-int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
+/* @fd: what holds it, if it works. */
+static int __virtgpu_dmabuf_hold(int dmabuf, uint64_t *address, int *fd)
 {
 	struct dmabuf_use_hold hold = { .fd = dmabuf };
-	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
+	int ret;
 
-	igt_assert_fd(fd);
-	igt_assert_eq(ioctl(fd, DMABUF_USE_HOLD, &hold) ? -errno : 0, 0);
+	*fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
+	igt_assert_fd(*fd);
+	ret = ioctl(*fd, DMABUF_USE_HOLD, &hold) ? -errno : 0;
 	*address = hold.address;
+	return ret;
+}
+
+int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
+{
+	int fd;
+
+	igt_assert_eq(__virtgpu_dmabuf_hold(dmabuf, address, &fd), 0);
 	return fd;
+}
+
+int virtgpu_dmabuf_hold_error(int dmabuf)
+{
+	uint64_t address;
+	int fd, ret = __virtgpu_dmabuf_hold(dmabuf, &address, &fd);
+
+	close(fd);
+	return ret;
 }
 
 int virtgpu_dmabuf_busy(int dmabuf)

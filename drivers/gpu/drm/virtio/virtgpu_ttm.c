@@ -77,14 +77,24 @@ static int virtio_gpu_tbo_place(struct ttm_buffer_object *tbo,
  */
 static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
 {
+	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
 	unsigned long deadline = jiffies + virtio_gpu_window_timeout();
+	unsigned long returned, backlog, now;
 	int ret;
 
+	backlog = virtio_gpu_window_backlog(window, &returned);
 	while ((ret = virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window))) {
 		if (ret != -ENOMEM && ret != -EBUSY)
 			break;
-		if (virtio_gpu_window_stopped(tbo_to_vgdev(tbo)->window))
+		if (virtio_gpu_window_stopped(window))
 			return -ENODEV;
+		/* What had been closed before comes back, however long it takes. */
+		now = virtio_gpu_window_returned(window);
+		if (backlog && now != returned) {
+			backlog -= min(backlog, now - returned);
+			returned = now;
+			deadline = jiffies + virtio_gpu_window_timeout();
+		}
 		if (time_after(jiffies, deadline))
 			return -ENOSPC;
 		schedule_timeout_killable(1);
@@ -122,10 +132,15 @@ static int virtio_gpu_tbo_bring_in(struct ttm_buffer_object *tbo)
 	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
 	int ret;
 
+	/* Not only after all others were evicted. */
+	if (tbo->base.size > window->size)
+		return -ENOSPC;
 	if (!virtio_gpu_range_of(tbo)) {
+		atomic_inc(&window->entering);
 		ret = virtio_gpu_window_queue_wait(window);
 		if (!ret)
 			ret = virtio_gpu_tbo_enter(tbo);
+		atomic_dec(&window->entering);
 		if (ret)
 			return ret;
 	}
@@ -160,8 +175,12 @@ static int virtio_gpu_move(struct ttm_buffer_object *tbo, bool evict,
 {
 	struct virtio_gpu_range *old = virtio_gpu_range_of(tbo);
 
-	if (old)
+	if (old) {
+		/* The host's answer may have come since anybody asked for it. */
+		if (virtio_gpu_range_refused(old))
+			tbo_to_vram(tbo)->map_state = STATE_ERR;
 		virtio_gpu_range_vacate(old, evict);
+	}
 	ttm_bo_move_null(tbo, new_mem);
 	if (new_mem->mem_type == VIRTIO_GPU_PL_WINDOW)
 		virtio_gpu_range_map(virtio_gpu_range_of(tbo));
@@ -239,6 +258,11 @@ static void virtio_gpu_fault_failed(struct ttm_buffer_object *tbo, int err)
 			tbo->base.dev,
 			"a blob of %zu bytes is out of reach: the host does not answer (%s)\n",
 			tbo->base.size, READ_ONCE(window->silent_on));
+	else if (err == -EINVAL)
+		drm_err_ratelimited(
+			tbo->base.dev,
+			"a blob of %zu bytes is out of reach: the host refuses to map it\n",
+			tbo->base.size);
 	else
 		drm_err_ratelimited(
 			tbo->base.dev,
@@ -715,32 +739,6 @@ void virtio_gpu_window_init(struct virtio_gpu_device *vgdev)
 }
 
 /**
- * virtio_gpu_window_dead - a command could not be sent any more
- * @vgdev: the device, unplugged
- * @vbuf: the command
- * @fence: that of the command, or NULL
- *
- * The stock driver forgets the objects that the command holds. Theirs would be the
- * last references to blobs, without which the window cannot be taken down. User
- * space gets the fence as if the command had been sent: so it is signalled.
- *
- * Context: Process.
- */
-void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
-			    struct virtio_gpu_vbuffer *vbuf,
-			    struct virtio_gpu_fence *fence)
-{
-	if (!vgdev->window)
-		return;
-	if (fence) {
-		dma_fence_set_error(&fence->f, -ENODEV);
-		dma_fence_signal(&fence->f);
-		virtio_gpu_window_send_event(vgdev, fence);
-	}
-	virtio_gpu_array_put_free(vbuf->objs);
-}
-
-/**
  * virtio_gpu_notify - tell the host of the commands that were queued
  * @vgdev: the device
  *
@@ -769,6 +767,32 @@ static void virtio_gpu_window_send_event(struct virtio_gpu_device *vgdev,
 		return;
 	drm_send_event(vgdev->ddev, &fence->e->base);
 	fence->e = NULL;
+}
+
+/**
+ * virtio_gpu_window_dead - a command could not be sent any more
+ * @vgdev: the device, unplugged
+ * @vbuf: the command
+ * @fence: that of the command, or NULL
+ *
+ * The stock driver forgets the objects that the command holds. Theirs would be the
+ * last references to blobs, without which the window cannot be taken down. User
+ * space gets the fence as if the command had been sent: so it is signalled.
+ *
+ * Context: Process.
+ */
+void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf,
+			    struct virtio_gpu_fence *fence)
+{
+	if (!vgdev->window)
+		return;
+	if (fence) {
+		dma_fence_set_error(&fence->f, -ENODEV);
+		dma_fence_signal(&fence->f);
+		virtio_gpu_window_send_event(vgdev, fence);
+	}
+	virtio_gpu_array_put_free(vbuf->objs);
 }
 
 /**

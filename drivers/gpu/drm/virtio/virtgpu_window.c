@@ -182,6 +182,18 @@ bool virtio_gpu_range_asked(const struct virtio_gpu_range *range)
 	return virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING;
 }
 
+/**
+ * virtio_gpu_range_refused - has the host said no to a MAP_BLOB?
+ * @range: the range
+ *
+ * Context: The reservation of its blob is held.
+ * Return: true if so.
+ */
+bool virtio_gpu_range_refused(const struct virtio_gpu_range *range)
+{
+	return virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_REFUSED;
+}
+
 /* ---- Commands ---------------------------------------------------------- */
 
 /* The command holds the range until it is freed, answered or not. */
@@ -520,6 +532,9 @@ int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
  * @window: the window
  * @size: of the blob, in bytes
  *
+ * Not what somebody waits for: new blobs, which nobody may ever touch, would take each
+ * hole before it is large enough.
+ *
  * Context: Any; the answer may be outdated.
  * Return: true if so.
  */
@@ -529,6 +544,8 @@ bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
 	u64 start, end;
 	bool room = false;
 
+	if (atomic_read(&window->entering))
+		return false;
 	spin_lock(&window->lock);
 	drm_mm_for_each_hole(node, &window->mm, start, end) {
 		room = end - start >= size;
@@ -539,48 +556,108 @@ bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
 	return room;
 }
 
+/* Ranges that will come back, as they were at one time. */
+struct virtio_gpu_awaited {
+	unsigned long returned; /* so many had come back */
+	unsigned long sent;	/* when the host was told of the next one */
+	unsigned int leaving;	/* that it was told of */
+	unsigned int closed;	/* that it will be told of */
+};
+
+static void virtio_gpu_window_await(struct virtio_gpu_window *window,
+				    struct virtio_gpu_awaited *awaited)
+{
+	struct virtio_gpu_range *range;
+
+	lockdep_assert_held(&window->lock);
+	*awaited = (struct virtio_gpu_awaited){
+		.returned = window->returned,
+		.sent = jiffies,
+	};
+	list_for_each_entry(range, &window->leaving, link)
+		if (!awaited->leaving++)
+			awaited->sent = READ_ONCE(range->sent);
+	list_for_each_entry(range, &window->closed, link)
+		awaited->closed++;
+}
+
+/**
+ * virtio_gpu_window_backlog - how many ranges are to come back?
+ * @window: the window
+ * @returned: set to how many have
+ *
+ * Context: Any; the answers fit each other.
+ * Return: the number of ranges.
+ */
+unsigned long virtio_gpu_window_backlog(struct virtio_gpu_window *window,
+					unsigned long *returned)
+{
+	struct virtio_gpu_awaited awaited;
+
+	spin_lock(&window->lock);
+	virtio_gpu_window_await(window, &awaited);
+	spin_unlock(&window->lock);
+	*returned = awaited.returned;
+	return awaited.leaving + awaited.closed;
+}
+
+/**
+ * virtio_gpu_window_returned - how many ranges have come back so far?
+ * @window: the window
+ *
+ * Context: Any.
+ * Return: the number, which wraps around.
+ */
+unsigned long virtio_gpu_window_returned(const struct virtio_gpu_window *window)
+{
+	return READ_ONCE(window->returned);
+}
+
 /* A try, and if it fails, what there is to wait for. */
 static int virtio_gpu_window_try(struct virtio_gpu_window *window,
 				 struct drm_mm_node *node, u64 size,
-				 unsigned long *returned, unsigned long *sent)
+				 struct virtio_gpu_awaited *awaited)
 {
-	struct virtio_gpu_range *oldest;
 	int ret;
 
 	spin_lock(&window->lock);
 	ret = drm_mm_insert_node(&window->mm, node, size);
-	*returned = window->returned;
-	oldest = list_first_entry_or_null(&window->leaving,
-					  struct virtio_gpu_range, link);
-	if (ret == -ENOSPC && (oldest || !list_empty(&window->closed))) {
-		*sent = oldest ? READ_ONCE(oldest->sent) : jiffies;
+	virtio_gpu_window_await(window, awaited);
+	if (ret == -ENOSPC && (awaited->leaving || awaited->closed))
 		ret = -EAGAIN;
-	}
 	spin_unlock(&window->lock);
 	return ret;
 }
 
 /*
  * TTM evicts one blob after the other until there is room, and a range is free
- * only when the host has said so: wait for what is leaving, or was closed, before
- * TTM evicts more.
+ * only when the host has said so: wait for what is leaving before TTM evicts more.
+ * That is what the host was told of when this began, or the next one: others may go
+ * on and close blobs, which may never make enough room.
  */
 static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 				    struct drm_mm_node *node, u64 size)
 {
-	unsigned long returned, sent;
+	struct virtio_gpu_awaited first, now;
+	bool waited = false;
 	long ret;
 
-	while ((ret = virtio_gpu_window_try(window, node, size, &returned,
-					    &sent)) == -EAGAIN) {
+	while ((ret = virtio_gpu_window_try(window, node, size, &now)) ==
+	       -EAGAIN) {
+		if (!waited)
+			first = now;
+		else if (now.returned - first.returned >=
+			 max(first.leaving, 1u))
+			return -ENOSPC;
+		waited = true;
 		if (virtio_gpu_window_stopped(window))
 			return -ENODEV;
 		atomic_long_inc(&window->waits);
 		ret = virtio_gpu_window_wait(
 			window,
-			READ_ONCE(window->returned) != returned ||
+			virtio_gpu_window_returned(window) != now.returned ||
 				virtio_gpu_window_stopped(window),
-			sent);
+			now.sent);
 		if (ret < 0)
 			return ret;
 		if (!ret)

@@ -54,7 +54,7 @@ enum virtio_gpu_range_state {
  * @window: the window
  * @node: the range, under the window's lock
  * @link: in &virtio_gpu_window.closed, .leaving or .lost, under the window's lock
- * @closed: the blob, if nobody has it any more and it goes when the range has gone
+ * @closed: the blob, if nobody has it any more; the host forgets it behind the unmap
  * @vacated: the blob lives on elsewhere
  * @handle: the host's name of the blob
  * @state: written under the window's lock
@@ -95,6 +95,7 @@ struct virtio_gpu_range {
  * @returned: counts the ranges that came back to @mm
  * @heard: when the host last answered a map or an unmap, in jiffies
  * @wait: woken up by every answer of the host
+ * @entering: tasks that want room for a blob
  * @stopped: the device is about to go, so nobody is to wait for the host
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
@@ -120,6 +121,7 @@ struct virtio_gpu_window {
 	unsigned long returned;
 	unsigned long heard;
 	wait_queue_head_t wait;
+	atomic_t entering;
 	bool stopped;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
@@ -141,8 +143,13 @@ void virtio_gpu_range_close(struct virtio_gpu_range *range,
 			    struct virtio_gpu_object *bo);
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_asked(const struct virtio_gpu_range *range);
+bool virtio_gpu_range_refused(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
+unsigned long virtio_gpu_window_backlog(struct virtio_gpu_window *window,
+					unsigned long *returned);
+unsigned long
+virtio_gpu_window_returned(const struct virtio_gpu_window *window);
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
 bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window);
 void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev);
