@@ -206,6 +206,8 @@ int ttm_pfnmap_names_check(const char *names);
 bool ttm_pfnmap_names_match(const char *names, const char *driver);
 
 /* ttm_pfnmap_lifetime.c: exposure, drained, quarantine, reaper. */
+extern unsigned long ttm_pfnmap_quarantine_mb;
+extern unsigned long ttm_pfnmap_reserved_mb;
 int ttm_pfnmap_lifetime_init(void);
 void ttm_pfnmap_lifetime_fini(void);
 int __ttm_pfnmap_bo_create(struct ttm_buffer_object *bo,
@@ -225,7 +227,7 @@ struct ttm_pfnmap_set *ttm_pfnmap_set_find(const struct ttm_tt *tt);
 struct ttm_pfnmap_link *ttm_pfnmap_link_spare(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_drained(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_past(struct ttm_pfnmap_set *set);
-bool ttm_pfnmap_bound_reached(void);
+bool ttm_pfnmap_bound_reached(pgoff_t nr);
 void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
 bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);

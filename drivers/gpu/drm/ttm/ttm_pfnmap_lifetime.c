@@ -46,19 +46,22 @@
 /* So often, for all pages of a BO together. */
 #define FRESH_PAUSES 20
 
-static unsigned long ttm_pfnmap_quarantine_mb = 256;
+unsigned long ttm_pfnmap_quarantine_mb = 256;
 module_param_named(pfnmap_quarantine_mb, ttm_pfnmap_quarantine_mb, ulong, 0644);
 MODULE_PARM_DESC(
 	pfnmap_quarantine_mb,
 	"MiB of reserved pages in quarantine from which on BOs are counted instead (default 256)");
 
-static unsigned long ttm_pfnmap_reserved_mb;
+unsigned long ttm_pfnmap_reserved_mb;
 module_param_named(pfnmap_reserved_mb, ttm_pfnmap_reserved_mb, ulong, 0644);
 MODULE_PARM_DESC(
 	pfnmap_reserved_mb,
-	"MiB of reserved pages, in BOs or in quarantine, from which on BOs are counted instead (default 0: a quarter of the memory)");
+	"MiB of reserved pages, in BOs or in quarantine; a BO that would make them more is counted instead (default 0: a quarter of the memory)");
 
-/* Pages under policies that are bounded, of all devices: in quarantine, and all. */
+/*
+ * Pages under policies that are bounded, of all devices: in quarantine, and all, with
+ * those that are about to be marked.
+ */
 static atomic_long_t ttm_pfnmap_bounded_pages;
 static atomic_long_t ttm_pfnmap_bounded_marked;
 
@@ -411,12 +414,16 @@ static int ttm_pfnmap_chunk_order(const struct ttm_tt *tt, pgoff_t i)
 static void ttm_pfnmap_count_marked(const struct ttm_pfnmap_set *set,
 				    unsigned int order, int sign)
 {
-	const long nr = sign * (1L << order);
-
 	atomic_long_add(sign, &set->dev->chunks_marked);
-	atomic_long_add(nr, &set->dev->pages_marked);
-	if (set->policy->bounded)
-		atomic_long_add(nr, &ttm_pfnmap_bounded_marked);
+	atomic_long_add(sign * (1L << order), &set->dev->pages_marked);
+}
+
+/* Give room back, of pages that are not marked, or not any more. */
+static void ttm_pfnmap_uncharge(const struct ttm_pfnmap_policy *policy,
+				pgoff_t nr)
+{
+	if (policy->bounded)
+		atomic_long_sub(nr, &ttm_pfnmap_bounded_marked);
 }
 
 /* Undo the marks of a set that is drained: of all marked chunks, or of none. */
@@ -432,8 +439,10 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 			break;
 		ttm_pfnmap_count_marked(set, order, -1);
 	}
-	if (i >= set->marked)
+	if (i >= set->marked) {
+		ttm_pfnmap_uncharge(set->policy, set->marked);
 		return true;
+	}
 
 	for (end = i, i = 0; i < end; i += 1UL << order) {
 		order = page_private(pages[i]);
@@ -448,8 +457,23 @@ static unsigned long ttm_pfnmap_mb_to_pages(unsigned long mb)
 	return min(mb, ULONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
 }
 
+/* The bound on all reserved pages. */
+static unsigned long ttm_pfnmap_bound_on_all(void)
+{
+	unsigned long all = READ_ONCE(ttm_pfnmap_reserved_mb);
+
+	return all ? ttm_pfnmap_mb_to_pages(all) : totalram_pages() / 4;
+}
+
+static bool ttm_pfnmap_quarantine_full(void)
+{
+	return atomic_long_read(&ttm_pfnmap_bounded_pages) >=
+	       ttm_pfnmap_mb_to_pages(READ_ONCE(ttm_pfnmap_quarantine_mb));
+}
+
 /**
  * ttm_pfnmap_bound_reached - is there no room for more reserved pages?
+ * @nr: how many more
  *
  * Reserved pages in quarantine are memory that nobody is charged for, so there
  * is a bound on them all; counted pages go back as soon as KVM drops them. There
@@ -458,24 +482,46 @@ static unsigned long ttm_pfnmap_mb_to_pages(unsigned long mb)
  * Context: Any.
  * Return: true if so.
  */
-bool ttm_pfnmap_bound_reached(void)
+bool ttm_pfnmap_bound_reached(pgoff_t nr)
 {
-	unsigned long bound = READ_ONCE(ttm_pfnmap_quarantine_mb);
-	unsigned long all = READ_ONCE(ttm_pfnmap_reserved_mb);
-
-	all = all ? ttm_pfnmap_mb_to_pages(all) : totalram_pages() / 4;
-	return atomic_long_read(&ttm_pfnmap_bounded_pages) >=
-		       ttm_pfnmap_mb_to_pages(bound) ||
-	       atomic_long_read(&ttm_pfnmap_bounded_marked) >= all;
+	return ttm_pfnmap_quarantine_full() ||
+	       atomic_long_read(&ttm_pfnmap_bounded_marked) + nr >
+		       ttm_pfnmap_bound_on_all();
 }
 
-/* The policy for a set that is about to be exposed. */
+/*
+ * Take the room for @nr more reserved pages, before they are marked: faults on many
+ * BOs at once must not all find the same room. What does not fit takes none, not
+ * even for a moment, lest it keep out what does.
+ */
+static bool ttm_pfnmap_charge(pgoff_t nr)
+{
+	long marked = atomic_long_read(&ttm_pfnmap_bounded_marked);
+
+	do {
+		if (ttm_pfnmap_quarantine_full() ||
+		    marked + nr > ttm_pfnmap_bound_on_all())
+			return false;
+	} while (!atomic_long_try_cmpxchg(&ttm_pfnmap_bounded_marked, &marked,
+					  marked + nr));
+	return true;
+}
+
+/*
+ * The policy for a set that is about to be exposed, with the room taken for what of
+ * it is not marked yet.
+ */
 static const struct ttm_pfnmap_policy *
 ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
 {
-	if (set->policy)
+	pgoff_t nr = set->tt->num_pages - set->marked;
+
+	if (set->policy) {
+		if (set->policy->bounded)
+			atomic_long_add(nr, &ttm_pfnmap_bounded_marked);
 		return set->policy;
-	if (set->dev->policy->bounded && ttm_pfnmap_bound_reached())
+	}
+	if (set->dev->policy->bounded && !ttm_pfnmap_charge(nr))
 		return &ttm_pfnmap_counted;
 	return set->dev->policy;
 }
@@ -526,14 +572,15 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
 	unsigned int order;
 	pgoff_t i;
 
+	policy = ttm_pfnmap_set_policy(set);
 	if (!ttm_pfnmap_set_soon_fresh(set)) {
+		ttm_pfnmap_uncharge(policy, set->tt->num_pages - set->marked);
 		pr_warn_once(
 			"%s: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it\n",
 			set->dev->name);
 		return false;
 	}
 
-	policy = ttm_pfnmap_set_policy(set);
 	set->policy = policy;
 	for (i = set->marked; i < set->tt->num_pages; i += 1UL << order) {
 		order = page_private(pages[i]);
@@ -860,6 +907,7 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 			continue;
 		}
 		ttm_pfnmap_count_marked(set, order, -1);
+		ttm_pfnmap_uncharge(set->policy, nr);
 		if (!ret) {
 			ttm_pfnmap_free_chunk(head, order, set->caching);
 			atomic_long_add(nr, &dev->pages_retired);
@@ -955,9 +1003,7 @@ void __ttm_pfnmap_tt_fini(struct ttm_tt *tt)
 		atomic_long_add(set->marked, &set->dev->pages_leaked);
 		/* How many chunks they were is not known any more. */
 		atomic_long_sub(set->marked, &set->dev->pages_marked);
-		if (set->policy->bounded)
-			atomic_long_sub(set->marked,
-					&ttm_pfnmap_bounded_marked);
+		ttm_pfnmap_uncharge(set->policy, set->marked);
 		ttm_pfnmap_count_unexposed(set);
 	}
 	ttm_pfnmap_set_free(set);

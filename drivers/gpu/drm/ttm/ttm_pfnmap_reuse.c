@@ -367,8 +367,8 @@ static void ttm_pfnmap_reuse_any(struct ttm_pfnmap_set *set,
 }
 
 /*
- * While there is no room for more reserved pages, a BO gets all its pages from
- * one set or none: others would be reserved too.
+ * While there is no room for so many more reserved pages, a BO gets all its pages
+ * from one set or none: others would be reserved too.
  */
 static void ttm_pfnmap_reuse_all(struct ttm_pfnmap_set *set,
 				 struct ttm_pfnmap_cursor *at)
@@ -376,7 +376,7 @@ static void ttm_pfnmap_reuse_all(struct ttm_pfnmap_set *set,
 	struct ttm_pfnmap_set *src;
 
 	mutex_lock(&ttm_pfnmap_reuse_lock);
-	if (ttm_pfnmap_bound_reached()) {
+	if (ttm_pfnmap_bound_reached(at->num_pages)) {
 		src = ttm_pfnmap_sufficient(set, at);
 		if (src)
 			ttm_pfnmap_reuse_set(set, src, at, true);

@@ -10,12 +10,14 @@
 #ifndef _TTM_PFNMAP_KUNIT_H_
 #define _TTM_PFNMAP_KUNIT_H_
 
+#include <linux/delay.h>
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/page_ref.h>
 #include <linux/panic.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include <drm/ttm/ttm_tt.h>
@@ -384,6 +386,35 @@ static inline int opted_in_init(struct kunit *test)
 static inline int opted_in_counted_init(struct kunit *test)
 {
 	return opt_in(test, &ttm_pfnmap_counted);
+}
+
+/* ---- The bounds -------------------------------------------------------- */
+
+#define MIB_PAGES (SZ_1M >> PAGE_SHIFT)
+
+static inline void bounds_restore(void *unused)
+{
+	ttm_pfnmap_quarantine_mb = 256;
+	ttm_pfnmap_reserved_mb = 0;
+}
+
+/* In MiB, until the test ends. The sets of tests before it would count, too. */
+static inline void bounds_set(struct kunit *test, unsigned long quarantine, unsigned long all)
+{
+	bool alone = false;
+	int i;
+
+	for (i = 0; i < 500 && !alone; i++) {
+		mutex_lock(&ttm_pfnmap_devices_lock);
+		alone = list_is_singular(&ttm_pfnmap_devices);
+		mutex_unlock(&ttm_pfnmap_devices_lock);
+		if (!alone)
+			msleep(20);
+	}
+	KUNIT_ASSERT_TRUE(test, alone);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, bounds_restore, NULL), 0);
+	ttm_pfnmap_quarantine_mb = quarantine;
+	ttm_pfnmap_reserved_mb = all;
 }
 
 #endif

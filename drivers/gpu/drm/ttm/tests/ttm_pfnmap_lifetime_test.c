@@ -1153,6 +1153,145 @@ static void fault_maps_chunk_beyond_the_end(struct kunit *test)
 	expect_marked(test, the_dev(test), 0, 0, 0);
 }
 
+/* ---- The bound on all reserved pages ----------------------------------- */
+
+static void bound_holds_for_one_bo(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *huge, *all, *one;
+
+	bounds_set(test, 256, 1);
+	huge = bo_new_populated(test, MIB_PAGES + 1);
+	all = bo_new_populated(test, MIB_PAGES);
+	one = bo_new_populated(test, 1);
+	KUNIT_EXPECT_EQ(test, fault(huge, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(huge), 0);
+	/* That one does not fit takes no room from one that does. */
+	KUNIT_EXPECT_EQ(test, fault(all, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(all), MIB_PAGES);
+	KUNIT_EXPECT_EQ(test, fault(one, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(one), 0);
+	bo_unpopulate(all);
+	bo_unpopulate(one);
+	bo_populate(test, one);
+	KUNIT_EXPECT_EQ(test, fault(one, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(one), 1);
+}
+
+/* Does exactly @room pages more fit? */
+static void expect_room(struct kunit *test, unsigned int room)
+{
+	struct test_mm *space = mm_new(test);
+	struct test_bo *over = bo_new_populated(test, room + 1);
+	struct test_bo *fits = bo_new_populated(test, room);
+
+	KUNIT_EXPECT_EQ(test, fault(over, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(over), 0);
+	KUNIT_EXPECT_EQ(test, fault(fits, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(fits), room);
+	bo_unpopulate(over);
+	bo_unpopulate(fits);
+}
+
+static void expect_quarantine_empty_soon(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	int i;
+
+	for (i = 0;
+	     i < REAPER_TRIES && atomic_long_read(&dev->pages_quarantined); i++)
+		msleep(20);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 0);
+}
+
+/* By a BO that could not be marked, and by every way for pages to leave. */
+static void bound_gets_room_back(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test), *vmm = mm_new(test);
+	struct test_bo *buf;
+	struct page *pages[7];
+
+	bounds_set(test, 256, 1);
+	expect_room(test, MIB_PAGES);
+
+	buf = bo_new_populated(test, 7);
+	tamper(buf->tt.pages[6], MAPPED);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	repair(buf->tt.pages[6], MAPPED);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	expect_room(test, MIB_PAGES);
+	bo_unpopulate(buf);
+
+	/* What was unmarked is marked again: a page of it is held. */
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	memcpy(pages, buf->tt.pages, sizeof(pages));
+	expect_room(test, MIB_PAGES - 7);
+	tamper(pages[6], COUNT_UP);
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_marked), 1);
+	expect_room(test, MIB_PAGES - 1);
+	repair(pages[6], COUNT_UP);
+	expect_quarantine_empty_soon(test);
+	expect_room(test, MIB_PAGES);
+
+	/* Kept for a VM, and one page never to be freed. */
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, fault(buf, vmm), 0);
+	memcpy(pages, buf->tt.pages, sizeof(pages));
+	vm_create(test, vmm);
+	bo_unpopulate(buf);
+	expect_room(test, MIB_PAGES - 7);
+	tamper(pages[6], MAPPED);
+	vm_destroy(vmm);
+	expect_quarantine_empty_soon(test);
+	expect_room(test, MIB_PAGES);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&dev->pages_leaked), 1);
+	repair(pages[6], MAPPED);
+	KUNIT_ASSERT_EQ(test, dev->policy->unmark(pages[6], 0), 0);
+	free_chunk(test, pages[6], 0);
+}
+
+/* A fault that comes while another one waits for a page to be marked. */
+struct late_fault {
+	struct delayed_work work;
+	struct test_bo *buf;
+	struct test_mm *space;
+	struct page *awaited;
+	vm_fault_t ret;
+};
+
+static void fault_late(struct work_struct *work)
+{
+	struct late_fault *late =
+		container_of(to_delayed_work(work), struct late_fault, work);
+
+	late->ret = fault(late->buf, late->space);
+	put_page(late->awaited);
+}
+
+static void bound_holds_for_faults_at_once(struct kunit *test)
+{
+	struct test_mm *space = mm_new(test);
+	struct late_fault late = { .space = mm_new(test), .ret = -1 };
+	struct test_bo *buf;
+
+	bounds_set(test, 256, 1);
+	buf = bo_new_populated(test, MIB_PAGES);
+	late.buf = bo_new_populated(test, 1);
+	late.awaited = buf->tt.pages[0];
+	get_page(late.awaited);
+	INIT_DELAYED_WORK_ONSTACK(&late.work, fault_late);
+	schedule_delayed_work(&late.work, 1);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	flush_delayed_work(&late.work);
+	destroy_delayed_work_on_stack(&late.work);
+	KUNIT_EXPECT_EQ(test, late.ret, 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), MIB_PAGES);
+	KUNIT_EXPECT_EQ(test, bo_marked(late.buf), 0);
+}
+
 /* Whatever the policy. A macro: KUnit keeps a case's result in its table. */
 #define COMMON_CASES \
 	KUNIT_CASE(fault_marks_every_page), KUNIT_CASE(fault_marks_big_chunk), \
@@ -1194,6 +1333,9 @@ static struct kunit_case lifetime_cases[] = {
 	KUNIT_CASE_PARAM(quarantine_leaks_broken_chunk, broken_gen_params),
 	KUNIT_CASE_PARAM(quarantine_keeps_held_chunk, held_gen_params),
 	KUNIT_CASE_PARAM(reserved_loses_patience, held_gen_params),
+	KUNIT_CASE(bound_holds_for_one_bo),
+	KUNIT_CASE(bound_gets_room_back),
+	KUNIT_CASE(bound_holds_for_faults_at_once),
 	{}
 };
 

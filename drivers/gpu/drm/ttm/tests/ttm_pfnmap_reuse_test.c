@@ -247,6 +247,28 @@ static void reuse_and_no_more(struct kunit *test)
 	expect_reuse(test, 0, 4);
 }
 
+/* What is not reserved yet needs room; a BO that is all reused needs none. */
+static void reuse_all_and_no_room(struct kunit *test)
+{
+	struct test_mm *vmm = vmm_new(test);
+	struct test_bo *buf;
+
+	bounds_set(test, 256, 1);
+	quarantined(test, vmm, vmm, MIB_PAGES - 1);
+	buf = bo_new_of(test, vmm, MIB_PAGES + 1);
+	expect_reuse(test, MIB_PAGES - 1, 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, vmm), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 0);
+	bo_unpopulate(buf);
+	buf = bo_new_of(test, vmm, MIB_PAGES - 1);
+	expect_reuse(test, 0, MIB_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, fault(buf, vmm), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), MIB_PAGES - 1);
+	bo_unpopulate(buf);
+	vm_destroy(vmm);
+	expect_empty_soon(test);
+}
+
 static void admits_the_client(struct kunit *test)
 {
 	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
@@ -368,6 +390,7 @@ static struct kunit_case reuse_cases[] = { KUNIT_CASE(reuse_same_client),
 					   KUNIT_CASE(reuse_part_unexposed),
 					   KUNIT_CASE(reuse_drained_meanwhile),
 					   KUNIT_CASE(reuse_and_no_more),
+					   KUNIT_CASE(reuse_all_and_no_room),
 					   KUNIT_CASE(admits_the_client),
 					   KUNIT_CASE(admits_nobody_of_two),
 					   KUNIT_CASE(admits_again),
