@@ -156,6 +156,7 @@ struct ttm_pfnmap_link {
  * @exposed: all are marked, and there may be PTEs
  * @links: the address spaces that may hold PFNs of it
  * @spare: links that need no allocation
+ * @pooled: its pages come from ttm_pool_alloc(), and go back through retire
  * @stock: its pages are not what can be marked; they were mapped as they are
  * @fresh: no page from the quarantine the next time it is populated
  * @looks: that the reaper had at the set when it was drained but busy
@@ -178,6 +179,7 @@ struct ttm_pfnmap_set {
 	bool exposed;
 	struct list_head links;
 	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];
+	bool pooled;
 	bool stock;
 	bool fresh;
 	unsigned int looks;
@@ -303,7 +305,7 @@ static inline int ttm_pfnmap_prepare(struct ttm_device *bdev, struct ttm_tt *tt)
 	return 0;
 }
 
-/* Before a pool fills a ttm_tt: what can be had without asking anybody. */
+/* Before a pool fills a ttm_tt, always: what can be had without asking anybody. */
 static inline void ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 				    pgoff_t *num_pages, struct page ***pages,
 				    dma_addr_t **dma_addr)

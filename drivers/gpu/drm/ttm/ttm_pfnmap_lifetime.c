@@ -392,7 +392,7 @@ static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 /*
  * The order of the chunk that starts at page @i, or -1 if what is there does
  * not look like a chunk of the TTM pool, which keeps the order in the first
- * page's private field. (A driver may bring pages of its own.)
+ * page's private field.
  */
 static int ttm_pfnmap_chunk_order(const struct ttm_tt *tt, pgoff_t i)
 {
@@ -558,6 +558,9 @@ static bool ttm_pfnmap_set_soon_fresh(const struct ttm_pfnmap_set *set)
 	pgoff_t i = set->marked;
 	int ret;
 
+	/* A driver's own pages may look like it; they do not come back to us. */
+	if (!set->pooled)
+		return false;
 	while ((ret = ttm_pfnmap_set_fresh(set, &i)) == -EBUSY &&
 	       pauses++ < FRESH_PAUSES)
 		fsleep(FRESH_PAUSE);
@@ -952,6 +955,7 @@ pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	if (!set)
 		return 0;
 	set->fresh = false;
+	set->pooled = false;
 	set->stock = false;
 	if (!set->marked) {
 		ttm_pfnmap_drop_links(set, ttm_pfnmap_link_any);

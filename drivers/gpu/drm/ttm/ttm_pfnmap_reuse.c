@@ -394,7 +394,8 @@ static void ttm_pfnmap_reuse_all(struct ttm_pfnmap_set *set,
  * @pages: where the next page goes in @tt's vector
  * @dma_addr: where its DMA address goes, or points to NULL
  *
- * What is reused is cleared, and comes first in @tt.
+ * What is reused is cleared, and comes first in @tt. With or without any, what @tt
+ * gets now is the pool's, and can be marked.
  *
  * Context: May sleep. The caller owns @tt.
  */
@@ -411,7 +412,11 @@ void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 	};
 	pgoff_t i;
 
-	if (!ttm_pfnmap_reuse_on || !set || set->fresh || !set->owner ||
+	if (!set)
+		return;
+	set->pooled = true;
+	set->stock = false;
+	if (!ttm_pfnmap_reuse_on || set->fresh || !set->owner ||
 	    pool->use_dma_alloc || !ttm_pfnmap_dev_marks(set->dev) ||
 	    !READ_ONCE(set->owner->reusable))
 		return;

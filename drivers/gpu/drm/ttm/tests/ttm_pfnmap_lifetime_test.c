@@ -1153,6 +1153,58 @@ static void fault_maps_chunk_beyond_the_end(struct kunit *test)
 	expect_marked(test, the_dev(test), 0, 0, 0);
 }
 
+/* A driver that allocates its pages by itself, one by one. */
+static int own_populate(struct ttm_device *bdev, struct ttm_tt *tt,
+			struct ttm_operation_ctx *ctx)
+{
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages; i++) {
+		tt->pages[i] = alloc_page(GFP_KERNEL | __GFP_NOFAIL);
+		set_page_private(tt->pages[i], 0);
+	}
+	return 0;
+}
+
+static void own_unpopulate(struct ttm_device *bdev, struct ttm_tt *tt)
+{
+	pgoff_t i;
+
+	for (i = 0; i < tt->num_pages; i++)
+		__free_page(tt->pages[i]);
+}
+
+/* They look like chunks of the pool, but are freed without asking the mode. */
+static void fault_maps_own_pages(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	const struct ttm_device_funcs *funcs = devs->ttm_dev->funcs;
+	struct ttm_device_funcs own = *funcs;
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	bo_unpopulate(buf);
+
+	own.ttm_tt_populate = own_populate;
+	own.ttm_tt_unpopulate = own_unpopulate;
+	devs->ttm_dev->funcs = &own;
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 7);
+	KUNIT_EXPECT_EQ(test, mm_grabs(space), 0);
+	expect_marked(test, dev, 0, 0, 0);
+	bo_unpopulate(buf);
+	devs->ttm_dev->funcs = funcs;
+
+	bo_populate(test, buf);
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 7);
+	expect_marked(test, dev, 1, 3, 7);
+}
+
 /* ---- The bound on all reserved pages ----------------------------------- */
 
 static void bound_holds_for_one_bo(struct kunit *test)
@@ -1312,6 +1364,7 @@ static void bound_holds_for_faults_at_once(struct kunit *test)
 		KUNIT_CASE_PARAM(fault_maps_foreign_pages, \
 				 foreign_gen_params), \
 		KUNIT_CASE(fault_maps_chunk_beyond_the_end), \
+		KUNIT_CASE(fault_maps_own_pages), \
 		KUNIT_CASE(fault_ignores_mapping), \
 		KUNIT_CASE(fault_waits_for_passing_reference), \
 		KUNIT_CASE_PARAM(retire_leaks_broken_chunk, \
