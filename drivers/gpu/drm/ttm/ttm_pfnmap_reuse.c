@@ -110,14 +110,16 @@ static DEFINE_MUTEX(ttm_pfnmap_reuse_lock);
  * ttm_pfnmap_reuse_offer - a set in quarantine may be reused by its client
  * @set: the set, just put into the quarantine
  *
- * Not under "counted", where KVM's references come and go with the pages.
+ * Not under "counted", where KVM's references come and go with the pages. Nor if it
+ * is drained: it is here because somebody whom the mode knows nothing of has a
+ * reference to a page, and would share that with whoever gets it.
  *
  * Context: Under ttm_pfnmap_lock.
  */
 void ttm_pfnmap_reuse_offer(struct ttm_pfnmap_set *set)
 {
 	lockdep_assert_held(&ttm_pfnmap_lock);
-	if (!set->owner || !set->policy->bounded)
+	if (!set->owner || !set->policy->bounded || list_empty(&set->links))
 		return;
 	list_add_tail(&set->owned, &set->owner->owned);
 	set->owner->reusable += set->kept;

@@ -269,6 +269,25 @@ static void reuse_all_and_no_room(struct kunit *test)
 	expect_empty_soon(test);
 }
 
+/* Drained, but for somebody's reference: that page is nobody's to have. */
+static void reuse_nothing_held(struct kunit *test)
+{
+	struct test_mm *client = mm_new(test);
+	struct test_bo *buf = bo_new_of(test, client, 8);
+	struct page *page = buf->tt.pages[3];
+
+	KUNIT_ASSERT_EQ(test, fault(buf, client), 0);
+	tamper(page, COUNT_UP);
+	bo_unpopulate(buf);
+	expect_reuse(test, 8, 0);
+	buf = bo_new_of(test, client, 8);
+	expect_reuse(test, 8, 0);
+	KUNIT_EXPECT_EQ(test, bo_plain(buf), 8);
+	repair(page, COUNT_UP);
+	bo_unpopulate(buf);
+	expect_empty_soon(test);
+}
+
 static void admits_the_client(struct kunit *test)
 {
 	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
@@ -391,6 +410,7 @@ static struct kunit_case reuse_cases[] = { KUNIT_CASE(reuse_same_client),
 					   KUNIT_CASE(reuse_drained_meanwhile),
 					   KUNIT_CASE(reuse_and_no_more),
 					   KUNIT_CASE(reuse_all_and_no_room),
+					   KUNIT_CASE(reuse_nothing_held),
 					   KUNIT_CASE(admits_the_client),
 					   KUNIT_CASE(admits_nobody_of_two),
 					   KUNIT_CASE(admits_again),
