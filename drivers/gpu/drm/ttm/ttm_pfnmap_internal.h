@@ -129,7 +129,8 @@ struct ttm_pfnmap_mm {
  * @entry: NULL while unused
  * @exposed: the set was exposed to it
  * @inherited: it may hold pages that the set reuses
- * @admitted: if @inherited: all such pages were exposed to it before
+ * @admitted: if @inherited: all such pages were exposed to it before, but for those
+ *	that nobody held when they were reused
  */
 struct ttm_pfnmap_link {
 	struct list_head node;
@@ -153,6 +154,7 @@ struct ttm_pfnmap_link {
  * @policy: what its pages were marked under; NULL while none is marked
  * @marked: this many pages, from the first on, are marked
  * @reused: this many of them came from the quarantine
+ * @opened: of those that it reuses, nobody held some
  * @exposed: all are marked, and there may be PTEs
  * @links: the address spaces that may hold PFNs of it
  * @spare: links that need no allocation
@@ -176,6 +178,7 @@ struct ttm_pfnmap_set {
 	const struct ttm_pfnmap_policy *policy;
 	pgoff_t marked;
 	pgoff_t reused;
+	bool opened;
 	bool exposed;
 	struct list_head links;
 	struct ttm_pfnmap_link spare[TTM_PFNMAP_INLINE_LINKS];

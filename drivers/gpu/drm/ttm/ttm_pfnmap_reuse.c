@@ -170,11 +170,16 @@ ttm_pfnmap_link_find(const struct ttm_pfnmap_set *set,
 	return NULL;
 }
 
-/* Were all pages of @set exposed to @link's address space, by it or before? */
+/*
+ * Were all pages of @set exposed to @link's address space, by it or before? Pages that
+ * were open to all when @set got them need not have been; and those that @set was
+ * exposed to since may hold them.
+ */
 static bool ttm_pfnmap_link_knows(const struct ttm_pfnmap_set *set,
 				  const struct ttm_pfnmap_link *link)
 {
-	return link->exposed || (link->admitted && set->reused == set->marked);
+	return link->exposed ||
+	       (link->admitted && !set->opened && set->reused == set->marked);
 }
 
 /* Has @set room for the address spaces that may hold @src? */
@@ -226,8 +231,10 @@ static bool ttm_pfnmap_inherit(struct ttm_pfnmap_set *set,
 	spin_lock(&ttm_pfnmap_lock);
 	can = ttm_pfnmap_can_inherit(set, src);
 	first = list_empty(&set->links);
-	/* What nobody holds is open to all. */
-	if (can && !list_empty(&src->links)) {
+	/* What nobody holds is open to all, for as long as @set has it. */
+	if (list_empty(&src->links)) {
+		set->opened = true;
+	} else if (can) {
 		list_for_each_entry(link, &set->links, node) {
 			from = ttm_pfnmap_link_find(src, link->entry->mm);
 			link->admitted &= from &&
@@ -418,6 +425,7 @@ void __ttm_pfnmap_reuse(struct ttm_pool *pool, struct ttm_tt *tt,
 		return;
 	set->pooled = true;
 	set->stock = false;
+	set->opened = false;
 	if (!ttm_pfnmap_reuse_on || set->fresh || !set->owner ||
 	    pool->use_dma_alloc || !ttm_pfnmap_dev_marks(set->dev) ||
 	    !READ_ONCE(set->owner->reusable))

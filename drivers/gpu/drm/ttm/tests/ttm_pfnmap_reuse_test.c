@@ -350,6 +350,54 @@ static void admits_not_again(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, admits(buf, vmm));
 }
 
+/*
+ * Some of the pages it did not, because nobody held them, and then the client's own
+ * VM saw them.
+ */
+static void admits_not_to_opened(struct kunit *test)
+{
+	struct test_mm *server = vmm_new(test);
+	struct test_mm *one = vmm_new(test), *two = vmm_new(test);
+	struct test_bo *a = bo_new_of(test, server, 4);
+	struct test_bo *b = bo_new_of(test, server, 4), *buf;
+
+	KUNIT_ASSERT_EQ(test, fault(a, one) | fault(b, two), 0);
+	bo_unpopulate(a);
+	bo_unpopulate(b);
+	/* Drained, and the reaper was not there yet. */
+	vm_destroy(two);
+	buf = bo_new_of(test, server, 8);
+	expect_reuse(test, 0, 8);
+	KUNIT_EXPECT_TRUE(test, admits(buf, one));
+	KUNIT_EXPECT_EQ(test, fault(buf, server), 0);
+	bo_unpopulate(buf);
+	buf = bo_new_of(test, server, 8);
+	expect_reuse(test, 0, 16);
+	KUNIT_EXPECT_FALSE(test, admits(buf, one));
+	KUNIT_EXPECT_TRUE(test, admits(buf, server));
+}
+
+/* The same, but it saw all of them. */
+static void admits_who_saw_opened(struct kunit *test)
+{
+	struct test_mm *server = vmm_new(test);
+	struct test_mm *one = vmm_new(test), *two = vmm_new(test);
+	struct test_bo *a = bo_new_of(test, server, 4);
+	struct test_bo *b = bo_new_of(test, server, 4), *buf;
+
+	KUNIT_ASSERT_EQ(test, fault(a, one) | fault(b, two), 0);
+	bo_unpopulate(a);
+	bo_unpopulate(b);
+	vm_destroy(two);
+	buf = bo_new_of(test, server, 8);
+	expect_reuse(test, 0, 8);
+	KUNIT_EXPECT_EQ(test, fault(buf, one), 0);
+	bo_unpopulate(buf);
+	buf = bo_new_of(test, server, 8);
+	expect_reuse(test, 0, 16);
+	KUNIT_EXPECT_TRUE(test, admits(buf, one));
+}
+
 static void admits_all_when_drained(struct kunit *test)
 {
 	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
@@ -415,6 +463,8 @@ static struct kunit_case reuse_cases[] = { KUNIT_CASE(reuse_same_client),
 					   KUNIT_CASE(admits_nobody_of_two),
 					   KUNIT_CASE(admits_again),
 					   KUNIT_CASE(admits_not_again),
+					   KUNIT_CASE(admits_not_to_opened),
+					   KUNIT_CASE(admits_who_saw_opened),
 					   KUNIT_CASE(admits_all_when_drained),
 					   KUNIT_CASE(fork_keeps_child_out),
 					   KUNIT_CASE(
