@@ -508,22 +508,20 @@ static bool ttm_pfnmap_charge(pgoff_t nr)
 }
 
 /*
- * The policy for a set that is about to be exposed, with the room taken for what of
- * it is not marked yet.
+ * The policy for a set, about to be exposed if it is not yet, with the room taken for
+ * what of it is not marked. NULL if there is no room: what is reserved already, because
+ * it was reused, cannot be counted.
  */
 static const struct ttm_pfnmap_policy *
 ttm_pfnmap_set_policy(const struct ttm_pfnmap_set *set)
 {
+	const struct ttm_pfnmap_policy *policy = set->policy ?:
+							       set->dev->policy;
 	pgoff_t nr = set->tt->num_pages - set->marked;
 
-	if (set->policy) {
-		if (set->policy->bounded)
-			atomic_long_add(nr, &ttm_pfnmap_bounded_marked);
-		return set->policy;
-	}
-	if (set->dev->policy->bounded && !ttm_pfnmap_charge(nr))
-		return &ttm_pfnmap_counted;
-	return set->dev->policy;
+	if (!nr || !policy->bounded || ttm_pfnmap_charge(nr))
+		return policy;
+	return set->policy ? NULL : &ttm_pfnmap_counted;
 }
 
 /*
@@ -567,15 +565,17 @@ static bool ttm_pfnmap_set_soon_fresh(const struct ttm_pfnmap_set *set)
 	return !ret;
 }
 
-/* Mark every chunk of a set, or none; the BO is reserved. May sleep. */
-static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set)
+/*
+ * Mark every chunk of a set under @policy, for which there is room, or none. May sleep;
+ * the BO is reserved.
+ */
+static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set,
+				const struct ttm_pfnmap_policy *policy)
 {
-	const struct ttm_pfnmap_policy *policy;
 	struct page **pages = set->tt->pages;
 	unsigned int order;
 	pgoff_t i;
 
-	policy = ttm_pfnmap_set_policy(set);
 	if (!ttm_pfnmap_set_soon_fresh(set)) {
 		ttm_pfnmap_uncharge(policy, set->tt->num_pages - set->marked);
 		pr_warn_once(
@@ -689,6 +689,7 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 	struct ttm_pfnmap_dev *dev = ttm_pfnmap_dev_find(bo->bdev);
+	const struct ttm_pfnmap_policy *policy = NULL;
 	struct ttm_pfnmap_set *set;
 
 	if (!ttm_pfnmap_dev_marks(dev))
@@ -709,7 +710,9 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	/* Some that keep it out may hold nothing any more. */
 	if (!ttm_pfnmap_set_admits(set, vma->vm_mm))
 		ttm_pfnmap_drop_past(set);
-	if (!ttm_pfnmap_set_admits(set, vma->vm_mm)) {
+	if (ttm_pfnmap_set_admits(set, vma->vm_mm))
+		policy = ttm_pfnmap_set_policy(set);
+	if (!policy) {
 		vm_fault_t ret = ttm_pfnmap_back_afresh(bo);
 
 		if (ret)
@@ -717,10 +720,11 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 		set = ttm_pfnmap_set_find(tt);
 		if (!set)
 			return VM_FAULT_SIGBUS;
+		policy = ttm_pfnmap_set_policy(set);
 	}
 	/* Recorded first (I3), then marked (I1), then the caller's PTE. */
 	ttm_pfnmap_set_expose(set, vma->vm_mm);
-	if (!set->exposed && !ttm_pfnmap_set_mark(set)) {
+	if (!set->exposed && !ttm_pfnmap_set_mark(set, policy)) {
 		/* Nobody may see these without a record of it. */
 		if (set->reused)
 			return VM_FAULT_SIGBUS;

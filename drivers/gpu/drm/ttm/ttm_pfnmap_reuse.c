@@ -468,7 +468,8 @@ bool ttm_pfnmap_set_admits(const struct ttm_pfnmap_set *set,
 
 /**
  * ttm_pfnmap_back_afresh - give a BO pages that nobody can hold
- * @bo: the BO, with reused pages, about to be exposed to somebody new
+ * @bo: the BO, with reused pages, about to be exposed to somebody new, or while
+ *	there is no room for the rest of it to be reserved, too
  *
  * Its contents are kept, by way of a swapout: of all that TTM does, only that
  * takes a BO's pages without destroying it, for any driver.
@@ -491,7 +492,7 @@ vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo)
 
 	if (bo->pin_count) {
 		pr_warn_ratelimited(
-			"a BO that is pinned has pages that another process may hold; access to it by a new one is SIGBUS\n");
+			"a BO that is pinned cannot get fresh pages instead of reused ones; access to it is SIGBUS\n");
 		return VM_FAULT_SIGBUS;
 	}
 	if (bo->resource->mem_type != TTM_PL_SYSTEM) {

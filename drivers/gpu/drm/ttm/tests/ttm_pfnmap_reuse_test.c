@@ -6,6 +6,8 @@
 #include <linux/delay.h>
 #include <linux/kthread.h>
 
+#include <drm/ttm/ttm_placement.h>
+
 #include "ttm_pfnmap_kunit.h"
 
 /* A test runs without an address space, and such a one owns nothing. */
@@ -247,6 +249,58 @@ static void reuse_and_no_more(struct kunit *test)
 	expect_reuse(test, 0, 4);
 }
 
+/* Reserved pages, and more that would be, but for the bound. */
+static struct test_bo *bo_new_reused_in_part(struct kunit *test,
+					     struct test_mm *vmm)
+{
+	struct test_bo *buf;
+
+	bounds_set(test, 256, 0);
+	quarantined(test, vmm, vmm, 2);
+	buf = bo_new_of(test, vmm, 8);
+	expect_reuse(test, 0, 2);
+	memset(page_address(buf->tt.pages[0]), 0xaa, PAGE_SIZE);
+	memset(page_address(buf->tt.pages[7]), 0x55, PAGE_SIZE);
+	ttm_pfnmap_quarantine_mb = 0;
+	return buf;
+}
+
+static void reuse_part_and_no_room(struct kunit *test)
+{
+	struct ttm_resource resource = { .mem_type = TTM_PL_SYSTEM };
+	struct test_mm *vmm = vmm_new(test);
+	struct test_bo *buf = bo_new_reused_in_part(test, vmm);
+
+	buf->bo->resource = &resource;
+	KUNIT_EXPECT_EQ(test, fault(buf, vmm), 0);
+	buf->bo->resource = NULL;
+	expect_reuse(test, 2, 2);
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&the_dev(test)->pages_marked),
+			10);
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(buf->tt.pages[0]), 0xaa,
+					   PAGE_SIZE));
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(buf->tt.pages[7]), 0x55,
+					   PAGE_SIZE));
+	bo_unpopulate(buf);
+	vm_destroy(vmm);
+	expect_empty_soon(test);
+}
+
+static void reuse_part_pinned_and_no_room(struct kunit *test)
+{
+	struct test_mm *vmm = vmm_new(test);
+	struct test_bo *buf = bo_new_reused_in_part(test, vmm);
+
+	buf->bo->pin_count = 1;
+	KUNIT_EXPECT_EQ(test, fault(buf, vmm), VM_FAULT_SIGBUS);
+	buf->bo->pin_count = 0;
+	KUNIT_EXPECT_EQ(test, bo_marked(buf), 2);
+	bo_unpopulate(buf);
+	vm_destroy(vmm);
+	expect_empty_soon(test);
+}
+
 /* What is not reserved yet needs room; a BO that is all reused needs none. */
 static void reuse_all_and_no_room(struct kunit *test)
 {
@@ -447,29 +501,32 @@ static void reuse_of_too_many_holders(struct kunit *test)
 	expect_reuse(test, 0, 4);
 }
 
-static struct kunit_case reuse_cases[] = { KUNIT_CASE(reuse_same_client),
-					   KUNIT_CASE(reuse_nobody_else),
-					   KUNIT_CASE(reuse_lets_go_of_owner),
-					   KUNIT_CASE(reuse_other_dma32),
-					   KUNIT_CASE(reuse_splits),
-					   KUNIT_CASE(reuse_gathers),
-					   KUNIT_CASE(reuse_part),
-					   KUNIT_CASE(reuse_part_unexposed),
-					   KUNIT_CASE(reuse_drained_meanwhile),
-					   KUNIT_CASE(reuse_and_no_more),
-					   KUNIT_CASE(reuse_all_and_no_room),
-					   KUNIT_CASE(reuse_nothing_held),
-					   KUNIT_CASE(admits_the_client),
-					   KUNIT_CASE(admits_nobody_of_two),
-					   KUNIT_CASE(admits_again),
-					   KUNIT_CASE(admits_not_again),
-					   KUNIT_CASE(admits_not_to_opened),
-					   KUNIT_CASE(admits_who_saw_opened),
-					   KUNIT_CASE(admits_all_when_drained),
-					   KUNIT_CASE(fork_keeps_child_out),
-					   KUNIT_CASE(
-						   reuse_of_too_many_holders),
-					   {} };
+static struct kunit_case reuse_cases[] = {
+	KUNIT_CASE(reuse_same_client),
+	KUNIT_CASE(reuse_nobody_else),
+	KUNIT_CASE(reuse_lets_go_of_owner),
+	KUNIT_CASE(reuse_other_dma32),
+	KUNIT_CASE(reuse_splits),
+	KUNIT_CASE(reuse_gathers),
+	KUNIT_CASE(reuse_part),
+	KUNIT_CASE(reuse_part_unexposed),
+	KUNIT_CASE(reuse_drained_meanwhile),
+	KUNIT_CASE(reuse_and_no_more),
+	KUNIT_CASE(reuse_part_and_no_room),
+	KUNIT_CASE(reuse_part_pinned_and_no_room),
+	KUNIT_CASE(reuse_all_and_no_room),
+	KUNIT_CASE(reuse_nothing_held),
+	KUNIT_CASE(admits_the_client),
+	KUNIT_CASE(admits_nobody_of_two),
+	KUNIT_CASE(admits_again),
+	KUNIT_CASE(admits_not_again),
+	KUNIT_CASE(admits_not_to_opened),
+	KUNIT_CASE(admits_who_saw_opened),
+	KUNIT_CASE(admits_all_when_drained),
+	KUNIT_CASE(fork_keeps_child_out),
+	KUNIT_CASE(reuse_of_too_many_holders),
+	{}
+};
 
 /* Off by default. */
 static int reuse_suite_init(struct kunit_suite *suite)
