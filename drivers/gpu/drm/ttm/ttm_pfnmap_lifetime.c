@@ -827,6 +827,7 @@ void __ttm_pfnmap_pressure(struct task_struct *searching)
  */
 bool __ttm_pfnmap_keeps(const struct ttm_buffer_object *bo)
 {
+	const struct ttm_pfnmap_policy *policy;
 	const struct ttm_pfnmap_link *link;
 	const struct ttm_pfnmap_set *set;
 	bool keeps = false;
@@ -837,9 +838,11 @@ bool __ttm_pfnmap_keeps(const struct ttm_buffer_object *bo)
 	rcu_read_lock();
 	set = ttm_pfnmap_set_find(bo->ttm);
 	spin_lock(&ttm_pfnmap_lock);
-	if (set && set->policy && set->policy->bounded)
+	/* Once: in an unplug its pages are retired without a lock of ours. */
+	policy = set ? READ_ONCE(set->policy) : NULL;
+	if (policy && policy->bounded)
 		list_for_each_entry(link, &set->links, node)
-			keeps |= !ttm_pfnmap_link_drained(set, link);
+			keeps |= !policy->mm_drained(link->entry->mm);
 	spin_unlock(&ttm_pfnmap_lock);
 	rcu_read_unlock();
 	return keeps;
@@ -970,7 +973,7 @@ pgoff_t __ttm_pfnmap_retire(struct ttm_pool *pool, struct ttm_tt *tt)
 	if (drained && ttm_pfnmap_set_unmark(set)) {
 		atomic_long_add(set->marked, &set->dev->pages_retired);
 		ttm_pfnmap_count_unexposed(set);
-		set->policy = NULL;
+		WRITE_ONCE(set->policy, NULL);
 		set->marked = 0;
 		set->reused = 0;
 		return 0;
