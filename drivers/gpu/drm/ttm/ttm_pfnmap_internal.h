@@ -2,10 +2,13 @@
 /*
  * TTM's PFNMAP mode: what its own files and the hooks in stock TTM share.
  *
- * Locking, from the outside in:
- *   a BO's reservation               its set while the BO has pages
+ * Locking, from the outside in; what is not ours in parentheses:
+ *   (an mmap_lock)                   in a fault, in mmap() and in fork()
+ *   (a BO's reservation)             its set while the BO has pages
+ *   (ttm_global_mutex)               who searches for BOs to swap out
  *   ttm_pfnmap_devices_lock (mutex)  the device list, opting in, VFIO's coming
  *   ttm_pfnmap_reuse_lock (mutex)    the chunks of sets that are on offer
+ *   (a ttm_device's lru_lock)        on 6.1, where that search asks us about a BO
  *   ttm_pfnmap_lock (spinlock)       the mm table and the quarantine
  */
 #ifndef _TTM_PFNMAP_INTERNAL_H_
@@ -46,7 +49,9 @@ struct ttm_tt;
  *	ttm_pfnmap_lock.
  * @patience: how often the reaper looks at a chunk that is -EBUSY before it
  *	counts as -EUCLEAN; 0: for ever
- * @bounded: quarantined pages count towards ttm.pfnmap_quarantine_mb
+ * @bounded: pages that are marked count towards ttm.pfnmap_reserved_mb, and those in
+ *	quarantine towards ttm.pfnmap_quarantine_mb as well. These are also what a
+ *	client may reuse, and why a BO is passed over when memory is short.
  */
 struct ttm_pfnmap_policy {
 	const char *name;

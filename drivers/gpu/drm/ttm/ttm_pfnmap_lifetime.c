@@ -373,7 +373,10 @@ static void ttm_pfnmap_set_expose(struct ttm_pfnmap_set *set,
 		}
 	}
 
-	/* Or a BO that outlives many processes would keep them all. */
+	/*
+	 * Or a BO that outlives many processes would keep them all. Those that ended
+	 * since somebody new came last it does keep, until the next one comes.
+	 */
 	ttm_pfnmap_drop_links(set, ttm_pfnmap_link_dead);
 	/*
 	 * Must not fail: in a fault or a fork, never in reclaim, and for less

@@ -102,7 +102,7 @@ void __ttm_pfnmap_tt_created(struct ttm_buffer_object *bo)
 
 /*
  * Held while chunks are taken from sets on offer: the sets stay, and so do their
- * chunks. Nothing is allocated under it.
+ * chunks. Nothing that waits is allocated under it: dma_map_page() may need an IOVA.
  */
 static DEFINE_MUTEX(ttm_pfnmap_reuse_lock);
 
