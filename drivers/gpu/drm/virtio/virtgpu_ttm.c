@@ -79,19 +79,19 @@ static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
 {
 	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
 	unsigned long deadline = jiffies + virtio_gpu_window_timeout();
-	unsigned long returned, backlog, now;
+	unsigned long returned, taken, now;
 	int ret;
 
-	backlog = virtio_gpu_window_backlog(window, &returned);
+	taken = virtio_gpu_window_taken(window, &returned);
 	while ((ret = virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window))) {
 		if (ret != -ENOMEM && ret != -EBUSY)
 			break;
 		if (virtio_gpu_window_stopped(window))
 			return -ENODEV;
-		/* What had been closed before comes back, however long it takes. */
+		/* What was there may be closed or evicted; it comes back in time. */
 		now = virtio_gpu_window_returned(window);
-		if (backlog && now != returned) {
-			backlog -= min(backlog, now - returned);
+		if (taken && now != returned) {
+			taken -= min(taken, now - returned);
 			returned = now;
 			deadline = jiffies + virtio_gpu_window_timeout();
 		}

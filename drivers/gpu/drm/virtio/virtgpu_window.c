@@ -561,7 +561,7 @@ struct virtio_gpu_awaited {
 	unsigned long returned; /* so many had come back */
 	unsigned long sent;	/* when the host was told of the next one */
 	unsigned int leaving;	/* that it was told of */
-	unsigned int closed;	/* that it will be told of */
+	bool closed;		/* there are some that it will be told of */
 };
 
 static void virtio_gpu_window_await(struct virtio_gpu_window *window,
@@ -577,28 +577,29 @@ static void virtio_gpu_window_await(struct virtio_gpu_window *window,
 	list_for_each_entry(range, &window->leaving, link)
 		if (!awaited->leaving++)
 			awaited->sent = READ_ONCE(range->sent);
-	list_for_each_entry(range, &window->closed, link)
-		awaited->closed++;
+	awaited->closed = !list_empty(&window->closed);
 }
 
 /**
- * virtio_gpu_window_backlog - how many ranges are to come back?
+ * virtio_gpu_window_taken - how many ranges may come back?
  * @window: the window
  * @returned: set to how many have
  *
  * Context: Any; the answers fit each other.
- * Return: the number of ranges.
+ * Return: the number of ranges that are not free.
  */
-unsigned long virtio_gpu_window_backlog(struct virtio_gpu_window *window,
-					unsigned long *returned)
+unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
+				      unsigned long *returned)
 {
-	struct virtio_gpu_awaited awaited;
+	unsigned long taken = 0;
+	struct drm_mm_node *node;
 
 	spin_lock(&window->lock);
-	virtio_gpu_window_await(window, &awaited);
+	drm_mm_for_each_node(node, &window->mm)
+		taken++;
+	*returned = window->returned;
 	spin_unlock(&window->lock);
-	*returned = awaited.returned;
-	return awaited.leaving + awaited.closed;
+	return taken;
 }
 
 /**
@@ -642,6 +643,9 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 	bool waited = false;
 	long ret;
 
+	/* What is free by now the host may still show another blob at. */
+	if (virtio_gpu_window_stopped(window))
+		return -ENODEV;
 	while ((ret = virtio_gpu_window_try(window, node, size, &now)) ==
 	       -EAGAIN) {
 		if (!waited)

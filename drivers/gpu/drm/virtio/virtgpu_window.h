@@ -146,8 +146,8 @@ bool virtio_gpu_range_asked(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_refused(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
-unsigned long virtio_gpu_window_backlog(struct virtio_gpu_window *window,
-					unsigned long *returned);
+unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
+				      unsigned long *returned);
 unsigned long
 virtio_gpu_window_returned(const struct virtio_gpu_window *window);
 int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
