@@ -99,6 +99,7 @@
  * SUBTEST: leak-check-can-fail
  * Description: The check for lost memory sees 12 MiB
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <sys/ioctl.h>
@@ -188,7 +189,7 @@ static void shrink_slabs(void)
 		/* A cache may have gone meanwhile. */
 		if (fd < 0)
 			continue;
-		igt_assert_eq(write(fd, "1", 1), 1);
+		igt_assert(write(fd, "1", 1) == 1 || errno == ENODEV);
 		close(fd);
 	}
 	globfree(&shrinks);
