@@ -79,16 +79,9 @@ tree_meanwhile() {
 	trees+=($!)
 }
 
-if [ ! -d "$(layer_dir base)" ] || [ ! -d "$(layer_dir mesa)" ]; then
-	"$VM_DIR/root.sh" --tools
-fi
-mkdir -p "$CACHE" || die "cannot make $CACHE"
-# At once, unless it could take the base tree's space.
-early=no
-[ "$(free_space "$CACHE")" -lt 6000 ] || early=yes
-[ $early = no ] || tree_meanwhile mesa
+[ -d "$(layer_dir base)" ] || "$VM_DIR/root.sh" --tools
+tree_meanwhile mesa
 "$VM_DIR/root.sh" base
-[ $early = yes ] || tree_meanwhile mesa
 tree_meanwhile gpu
 "$VM_DIR/build-igt.sh" tools/demo_walk tools/kvm_keep
 for kernel; do

@@ -55,12 +55,7 @@ add_suite() {
 make_layer() {
 	local suite
 	suite=$(sed -n 's/^# Suite: //p' "$VM_DIR/packages.$2")
-	# See remove_trees().
-	exec 8<"$(layer_dir base)"
-	flock -s 8
-	: >"$(layer_dir base).used"
 	cp -a --reflink=auto "$(layer_dir base)" "$1"
-	exec 8<&-
 	[ -z "$suite" ] || add_suite "$1" "$suite"
 	# apt needs a resolver and /proc; this is already a private namespace.
 	cat /etc/resolv.conf >"$1/etc/resolv.conf"
