@@ -20,13 +20,13 @@ if [ "${1:-}" = cache ] && [ -d "$CACHE" ]; then
 	shopt -s dotglob
 	for entry in "$CACHE"/*; do
 		case "${entry##*/}" in
-		root-*-????????????* | root*.lock | kernels | kunit) ;;
+		root-*-????????????* | root.lock | kernels | kunit) ;;
 		*) die "$entry is not ours: $CACHE is left alone" ;;
 		esac
 	done
 	shopt -u dotglob
 	[ -e "$CACHE/root.lock" ] || [ -z "$(ls -A "$CACHE")" ] || die "$CACHE is no cache of ours: it is left alone"
-	not_used "$CACHE"/root-*/ "$CACHE"/root*.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock
+	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock
 	namespace_command
 	# The directory itself may be a mount point, or in a place where we may not write.
 	"${NS[@]}" "$VM_DIR/root.sh" --remove-all || [ -z "$(ls -A "$CACHE")" ] || die "cannot remove all of $CACHE"

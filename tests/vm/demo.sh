@@ -71,18 +71,14 @@ proved() {
 }
 
 lock "$BUILD/demo.lock"
+"$VM_DIR/root.sh" base
+# The second half's trees meanwhile. What goes wrong is said when they are needed.
 mkdir -p "$LOGS"
 trees=()
-# The second half's trees meanwhile. What goes wrong is said when they are needed.
-tree_meanwhile() {
-	"$VM_DIR/root.sh" "$1" >"$LOGS/demo-tree-$1.log" 2>&1 &
+for layer in gpu mesa; do
+	"$VM_DIR/root.sh" $layer >"$LOGS/demo-tree-$layer.log" 2>&1 &
 	trees+=($!)
-}
-
-[ -d "$(layer_dir base)" ] || "$VM_DIR/root.sh" --tools
-tree_meanwhile mesa
-"$VM_DIR/root.sh" base
-tree_meanwhile gpu
+done
 "$VM_DIR/build-igt.sh" tools/demo_walk tools/kvm_keep
 for kernel; do
 	pin_kernel "$kernel"

@@ -326,7 +326,7 @@ plain_user() {
 	chown -R 65534:65534 /mnt/repo /mnt/cache
 	fails "a plain user needs user namespaces with sub-ids here" "run make as root, or: install the package uidmap" \
 		"${user[@]}" "${RIG[@]}" CACHE=/mnt/cache make -C /mnt/repo demo
-	left=$(find /mnt/cache -mindepth 1 ! -name 'root*.lock')
+	left=$(find /mnt/cache -mindepth 1 ! -name root.lock)
 	[ -z "$left" ] || complain "left in the cache: $left"
 	umount /mnt
 	mounts=$(mount_points)

@@ -5,7 +5,6 @@
 # LAYER is base (the default) or the suffix of a packages.* file, which is a
 # copy of base with more packages; a line "# Suite: NAME" in it makes that suite
 # of the same archive win. The layer mesa is no copy: it becomes a guest's disk.
-# root.sh --tools: only what makes a tree, if this machine lacks it.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -92,24 +91,15 @@ if [ "${1:-}" = --remove-all ]; then
 	exit
 fi
 
-if [ "${1:-}" = --tools ]; then
-	lock "$CACHE/root.lock"
-	install_mmdebstrap
-	exit
-fi
-
 layer=${1:-base}
 [ -f "$VM_DIR/packages.$layer" ] || die "there is no layer $layer"
 tree=$(layer_dir "$layer")
 [ ! -d "$tree" ] || exit 0
 [ "$layer" = base ] || [ "$layer" = mesa ] || "$0" base
-namespace_command
 lock "$CACHE/root.lock"
-install_mmdebstrap
-# Two trees can be made at the same time, and this releases the first lock.
-lock "$CACHE/root-$layer.lock"
 [ ! -d "$tree" ] || exit 0
 half_made "$tree.tmp" "$tree.work"
+install_mmdebstrap
 need_space "$CACHE" 2500 "the root tree"
 step "root-$layer" "make the Debian 13 tree with the tools ($layer), once" \
 	"${NS[@]}" "$0" --make "$layer"
