@@ -535,7 +535,7 @@ int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
  * Not what somebody waits for: new blobs, which nobody may ever touch, would take each
  * hole before it is large enough.
  *
- * Context: Any; the answer may be outdated.
+ * Context: Process; takes the window's lock. The answer may be outdated.
  * Return: true if so.
  */
 bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
@@ -585,7 +585,7 @@ static void virtio_gpu_window_await(struct virtio_gpu_window *window,
  * @window: the window
  * @returned: set to how many have
  *
- * Context: Any; the answers fit each other.
+ * Context: Process; takes the window's lock. The answers fit each other.
  * Return: the number of ranges that are not free.
  */
 unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
