@@ -263,6 +263,7 @@ void ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
+bool ttm_pfnmap_chunk_alone(struct page *head, unsigned int order);
 void ttm_pfnmap_split_chunk(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);

@@ -178,6 +178,24 @@ int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
 	return ttm_pfnmap_unmark(head, order, false);
 }
 
+/**
+ * ttm_pfnmap_chunk_alone - does nobody but TTM have a reference to a chunk?
+ * @head: first page of a marked chunk
+ * @order: the chunk has 1 << @order pages
+ *
+ * Context: Any. The caller owns the chunk.
+ * Return: true if every page's count is 1, which is TTM's.
+ */
+bool ttm_pfnmap_chunk_alone(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		if (page_ref_count(head + i) != 1)
+			return false;
+	return true;
+}
+
 #if TTM_PFNMAP_NAIVE
 /* What not to do: the mark alone, taken off whenever the BO is done with it. */
 void ttm_pfnmap_naive_mark(struct page *head, unsigned int order)

@@ -308,23 +308,27 @@ static unsigned int ttm_pfnmap_halve(struct ttm_pfnmap_set *src,
 	return order;
 }
 
-/* Take what fits from @src; if @halve, also what fits in part. */
+/*
+ * Take what fits from @src; if @halve, also what fits in part. Not what somebody whom
+ * the mode knows nothing of has a reference to: a BO's pages have a count of 1 (I2).
+ */
 static void ttm_pfnmap_reuse_set(struct ttm_pfnmap_set *set,
 				 struct ttm_pfnmap_set *src,
 				 struct ttm_pfnmap_cursor *at, bool halve)
 {
 	struct page *head, *next;
-	bool inherited = false;
+	bool alone, inherited = false;
 	unsigned int order;
 
 	lockdep_assert_held(&ttm_pfnmap_reuse_lock);
 	for (head = list_first_entry(&src->chunks, struct page, lru);
 	     at->num_pages && &head->lru != &src->chunks; head = next) {
 		order = page_private(head);
-		if (halve)
+		alone = ttm_pfnmap_chunk_alone(head, order);
+		if (alone && halve)
 			order = ttm_pfnmap_halve(src, head, at->num_pages);
 		next = list_next_entry(head, lru);
-		if (1UL << order > at->num_pages)
+		if (!alone || 1UL << order > at->num_pages)
 			continue;
 		if (!inherited && !ttm_pfnmap_inherit(set, src))
 			return;
@@ -344,6 +348,22 @@ static bool ttm_pfnmap_suits(const struct ttm_pfnmap_set *src,
 	       src->dma32 == pool->use_dma32;
 }
 
+/* Has @src so many pages that nobody else has a reference to? */
+static bool ttm_pfnmap_has_alone(const struct ttm_pfnmap_set *src, long wanted)
+{
+	struct page *head;
+
+	if (src->kept < wanted)
+		return false;
+	list_for_each_entry(head, &src->chunks, lru) {
+		if (wanted <= 0)
+			break;
+		if (ttm_pfnmap_chunk_alone(head, page_private(head)))
+			wanted -= 1L << page_private(head);
+	}
+	return wanted <= 0;
+}
+
 /* The first set on offer that has all pages that are wanted. */
 static struct ttm_pfnmap_set *
 ttm_pfnmap_sufficient(struct ttm_pfnmap_set *set,
@@ -353,7 +373,7 @@ ttm_pfnmap_sufficient(struct ttm_pfnmap_set *set,
 
 	while ((src = ttm_pfnmap_offer_next(set->owner, src)))
 		if (ttm_pfnmap_suits(src, set, at->pool) &&
-		    src->kept >= at->num_pages)
+		    ttm_pfnmap_has_alone(src, at->num_pages))
 			break;
 	return src;
 }
