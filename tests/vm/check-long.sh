@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # check-long.sh KERNEL...: the hazards, far more of them than in check.sh, and
-# what came of it as tables in Documentation/gpu/ttm-pfnmap-results.rst. Takes
-# hours; if it is stopped, the next one goes on with the machine that ran. Environment:
-# SWAPOUTS of the three release races together, ROUNDS of the hostile mix,
-# HAZARD_SECONDS for one machine.
+# what came of it as tables in Documentation/gpu/: ttm-pfnmap-results.rst, and
+# ttm-pfnmap-results-intel.rst for the machines with an Intel CPU, each when its machines
+# have run. Takes hours; if it is stopped, the next one goes on with the machine that
+# ran. Environment: SWAPOUTS of the three release races together, ROUNDS of the hostile
+# mix, HAZARD_SECONDS for one machine.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -38,16 +39,41 @@ else
 	git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes' >"$RESULTS/commit"
 	echo "$of" >"$RESULTS/of"
 fi
-: >"$RESULTS/plan"
-for kernel; do
-	"$VM_DIR/check.sh" --plan-hazards "$kernel" >>"$RESULTS/plan"
+mkdir -p "$RESULTS"/{hazards,intel}
+for part in hazards intel; do
+	for kernel; do
+		"$VM_DIR/check.sh" "--plan-$part" "$kernel"
+	done >"$RESULTS/$part/plan"
 done
-failed=0
+
+# tables PART FILE KERNEL...: judge what the machines of a part printed, and if all passed
+# put the tables into Documentation/.
+tables() {
+	local part=$1 file=$2 rc=0
+	shift 2
+	[ $failed -eq 0 ] || die "not every machine ran: see above" "what did is kept in $RESULTS/raw"
+	[ "$(results_of)" = "$of" ] || die "the sources or a kernel changed while it ran" \
+		"what the machines ran is not one thing: do not edit $REPO meanwhile"
+	"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py "/build/results-long/$part/plan" \
+		/build/results-long/raw "/build/results-long/$part" || rc=$?
+	"$VM_DIR/in-root.sh" python3 /src/tests/vm/hazards.py "$part" /build/results-long/raw \
+		"$(<"$RESULTS/commit")" "$SWAPOUTS" "$ROUNDS" "$@" >"$RESULTS/$part/$file"
+	if [ $rc -eq 0 ]; then
+		cp "$RESULTS/$part/$file" "$REPO/Documentation/gpu/$file"
+		say "the tables are in Documentation/gpu/$file"
+	else
+		say "not all passed; the tables are in $RESULTS/$part/$file"
+		worst=$rc
+	fi
+}
+
+failed=0 worst=0
 # The CPUs of a machine wait for one another, so two machines on two cores take far
 # longer than one after the other.
 for kernel; do
 	"$VM_DIR/check.sh" --hazards "$kernel" || failed=1
 done
+tables hazards ttm-pfnmap-results.rst "$@"
 # Bochs is of one thread.
 pids=()
 for kernel; do
@@ -57,18 +83,5 @@ done
 for pid in "${pids[@]}"; do
 	wait "$pid" || failed=1
 done
-[ $failed -eq 0 ] || die "not every machine ran: see above" "what did is kept in $RESULTS/raw"
-[ "$(results_of)" = "$of" ] || die "the sources or a kernel changed while it ran" \
-	"what the machines ran is not one thing: do not edit $REPO meanwhile"
-rc=0
-"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py \
-	/build/results-long/plan /build/results-long/raw /build/results-long || rc=$?
-"$VM_DIR/in-root.sh" python3 /src/tests/vm/hazards.py /build/results-long/raw \
-	"$(<"$RESULTS/commit")" "$SWAPOUTS" "$ROUNDS" "$@" >"$RESULTS/results.rst"
-if [ $rc -eq 0 ]; then
-	cp "$RESULTS/results.rst" "$REPO/Documentation/gpu/ttm-pfnmap-results.rst"
-	say "the tables are in Documentation/gpu/ttm-pfnmap-results.rst"
-else
-	say "not all passed; the tables are in $RESULTS/results.rst"
-fi
-exit $rc
+tables intel ttm-pfnmap-results-intel.rst "$@"
+exit $worst

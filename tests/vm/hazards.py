@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Print what the hazard suites found as tables for Documentation/.
 
-    hazards.py RAW COMMIT SWAPOUTS ROUNDS KERNEL...
+    hazards.py PART RAW COMMIT SWAPOUTS ROUNDS KERNEL...
 
-RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or the
-machine's name and a policy. A cell holds the verdict and the last line that the test
-printed about itself: its operations and what they did. RAW/intel.KERNEL.POLICY.txt
-is what a machine with an Intel CPU printed; what differs there is in the table, too.
+PART is hazards, or intel for the machines with an Intel CPU. RAW/hazard.KERNEL.FILE.txt
+is what a machine printed. FILE is a policy, or the machine's name and a policy. A cell
+holds the verdict and the last line that the test printed about itself: its operations
+and what they did. RAW/intel.KERNEL.POLICY.txt is what a machine with an Intel CPU
+printed; what differs there is in its table.
 """
 import os
 import re
@@ -56,7 +57,7 @@ def word(name, policy, verdict, line):
     return "nothing seen" if unseen.search(line) else "as expected"
 
 
-def kernel_table(raw, kernel):
+def kernel_table(part, raw, kernel):
     # By machine and subtest: what brings the kernel down ends the tests of one machine.
     columns = {policy: {} for policy in POLICIES}
     for name in sorted(os.listdir(raw)):
@@ -64,6 +65,8 @@ def kernel_table(raw, kernel):
         if not match or match.group(3) not in POLICIES:
             continue
         machine = "intel." if match.group(1) == "intel" else match.group(2) or ""
+        if (machine == "intel.") != (part == "intel"):
+            continue
         for subtest, cell in cells_of(os.path.join(raw, name)).items():
             if match.group(1) == "hazard" or INTEL.match(subtest):
                 columns[match.group(3)][machine, subtest] = cell
@@ -82,16 +85,26 @@ def kernel_table(raw, kernel):
     print()
 
 
-def main(raw, commit, swapouts, rounds, *kernels):
-    print(".. SPDX-License-Identifier: GPL-2.0-only\n\n" + "=" * 26)
-    print("TTM: PFNMAP mode, hazards\n" + "=" * 26 + "\n")
-    print(f"Written by ``make check-long`` from commit {commit}, with {swapouts} swapouts of the\n"
-          f"three release races together and {rounds} rounds of the hostile mix. Under the policy naive,\n"
-          "the mark alone, a test ends when it has shown the defect; \"nothing seen\" is of those that\n"
-          "cannot be sure to (natural timing, 2 ms) or have nothing to show (read-only). Under the\n"
-          "others it must hold. Each cell quotes the line in which a test sums up what it did.\n")
+TITLE = {
+    "hazards": "TTM: PFNMAP mode, hazards",
+    "intel": "TTM: PFNMAP mode, hazards on an Intel CPU",
+}
+TRIED = {
+    "hazards": "with {} swapouts of the three\nrelease races together and {} rounds of the hostile mix.",
+    "intel": "in Bochs: EPT, and a nested\nguest whose virtual-APIC page is in a BO.",
+}
+
+
+def main(part, raw, commit, swapouts, rounds, *kernels):
+    bar = "=" * (len(TITLE[part]) + 1)
+    print(f".. SPDX-License-Identifier: GPL-2.0-only\n\n{bar}\n{TITLE[part]}\n{bar}\n")
+    print(f"Written by ``make check-long`` from commit {commit}, {TRIED[part].format(swapouts, rounds)}\n"
+          "Under the policy naive, the mark alone, a test ends when it has shown the defect; \"nothing\n"
+          "seen\" is of those that cannot be sure to (natural timing, 2 ms) or have nothing to show\n"
+          "(read-only). Under the others it must hold. Each cell quotes the line in which a test sums\n"
+          "up what it did.\n")
     for kernel in kernels:
-        kernel_table(raw, kernel)
+        kernel_table(part, raw, kernel)
 
 
 if __name__ == "__main__":
