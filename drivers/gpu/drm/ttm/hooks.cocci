@@ -286,7 +286,7 @@ hook("gutting")
 
 @script:python depends on module_header@
 @@
-hook("include")
+hook("module_header")
 
 @vm_header depends on fault@
 @@
@@ -295,7 +295,7 @@ hook("include")
 
 @script:python depends on vm_header@
 @@
-hook("include")
+hook("vm_header")
 
 @util_header depends on gutting@
 @@
@@ -304,4 +304,4 @@ hook("include")
 
 @script:python depends on util_header@
 @@
-hook("include")
+hook("util_header")
