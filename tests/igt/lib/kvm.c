@@ -522,6 +522,9 @@ void kvm_guest_run_ok(struct kvm_guest *guest, const struct kvm_guest_job *job)
 	igt_assert_f(result.finished && !result.mismatch &&
 			     result.done == job->pages,
 		     "%s of %u\n", kvm_guest_result_str(&result), job->pages);
+	igt_assert_f(result.retries <= KVM_GUEST_RETRIES,
+		     "%u times -EFAULT, which is too often to be KVM's own\n",
+		     result.retries);
 }
 
 void kvm_guest_run_efault(struct kvm_guest *guest,

@@ -28,7 +28,7 @@ void kvm_bo_init(struct kvm_bo *bo, enum vttm_kind kind, size_t size,
 	igt_assert_fd(bo->fd);
 	bo->size = size;
 	bo->pages = size / KVM_GUEST_PAGE;
-	bo->words = size > KVM_BO_MIB(2) ? 1 : KVM_GUEST_WORDS;
+	bo->words = size > KVM_BO_MIB(4) ? 1 : KVM_GUEST_WORDS;
 	bo->handle = vttm_create(bo->fd, size, flags);
 	bo->map = vttm_mmap(bo->fd, bo->handle, size);
 }
