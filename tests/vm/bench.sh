@@ -82,6 +82,18 @@ counted() {
 	fi
 }
 
+# faults KERNEL: the CPU's page faults of a BO that is touched; those with the mode are
+# no more than with stock TTM.
+faults() {
+	local stock off on
+	stock=$(best "$1" stock faults) off=$(best "$1" off faults) on=$(best "$1" on faults)
+	if [ "${stock:-0}" -gt 0 ] && [ "$off" = "$stock" ] && [ "${on:-0}" -gt 0 ] && [ "$on" -le "$stock" ]; then
+		echo "PASS page-faults-no-more-than-stock"
+	else
+		echo "FAIL page-faults-no-more-than-stock stock $stock, off $off, on $on" && return 1
+	fi
+}
+
 "$VM_DIR/root.sh" base
 "$VM_DIR/build-igt.sh"
 for kernel; do
@@ -97,5 +109,6 @@ for kernel; do
 	goal "$kernel" off $GOAL_OFF || failed=1
 	goal "$kernel" on $GOAL_ON || failed=1
 	counted "$kernel" || failed=1
+	faults "$kernel" || failed=1
 done
 exit $failed

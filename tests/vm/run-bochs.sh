@@ -15,6 +15,11 @@ rc=0
 if [ $rc -ne 0 ] && grep -q '^FAIL vm-ends the VM hung' "$vm.verdict" 2>/dev/null; then
 	cp "$vm.console" "$vm.console.hung"
 	say "  note   the machine ${vm##*/} hung, see $vm.console.hung; once more"
+	# What it said until then is judged all the same.
+	if ! splats=$("$VM_DIR/scan-log.sh" "$vm.console.hung" ${VM_ANNOUNCED:+"$VM_ANNOUNCED"}); then
+		echo "FAIL kernel-log ${splats%%$'\n'*}" >>"$vm.verdict"
+		die "the kernel log of the machine ${vm##*/} is not clean" "the whole log: $vm.console.hung"
+	fi
 	rc=0
 	"$VM_DIR/run-vm.sh" "$@" || rc=$?
 fi
