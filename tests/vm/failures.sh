@@ -186,6 +186,13 @@ killed_build() {
 	verdict stopped-make
 }
 
+# made_once COMMAND...: the second time it does nothing.
+made_once() {
+	works "$@"
+	works "$@"
+	! grep -q ' s  ' "$said" || complain "not everything is reused: $(grep -m 1 ' s  ' "$said")"
+}
+
 two_at_once() {
 	local first
 	echo '/* for two */' >>"$copy/drivers/gpu/drm/ttm/ttm_pfnmap.c"
@@ -196,13 +203,13 @@ two_at_once() {
 	nothing_left
 	[ "$(cat "$said" "$said.first" | grep -c ' s  build our ttm.ko')" = 1 ] || complain "it was not built once"
 	verdict two-makes-at-once
-	works "${MAKE[@]}" modules
-	! grep -q ' s  ' "$said" || complain "not everything is reused: $(grep -m 1 ' s  ' "$said")"
+	made_once "${MAKE[@]}" modules
+	made_once "${RIG[@]}" "$copy/tests/vm/build-igt.sh"
+	made_once "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
 	verdict nothing-made-twice
 }
 
 vm_killed() {
-	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
 	during "boot $kernel self-test" kill_it "${RIG[@]}" V=1 VM_ARGS=hang VM_SECONDS=60 \
 		"$copy/tests/vm/run-vm.sh" "$kernel" self-test self-test.sh
 	no_process
@@ -333,6 +340,98 @@ plain_user() {
 	verdict plain-user-without-sub-ids
 }
 
+# skip NAME REASON
+skip() {
+	echo "SKIP $1 $2"
+	problem=''
+}
+
+# fetch_uidmap TO: its programs, from Debian, and nothing of it on this machine.
+fetch_uidmap() {
+	mount -t tmpfs tmpfs /var/lib/apt/lists
+	mount -t tmpfs tmpfs /var/cache/apt
+	mkdir -p /var/lib/apt/lists/partial /var/cache/apt/archives/partial
+	(cd "$1" && apt-get update && apt-get -o APT::Sandbox::User=root download uidmap &&
+		dpkg-deb -x uidmap_*.deb .) >"$said" 2>&1 || complain "uidmap cannot be fetched"
+	umount /var/lib/apt/lists /var/cache/apt
+}
+
+# From nothing, without root.
+plain_user_makes() {
+	local id make plain=$dir/plain user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	# Inside of the namespace that a plain user has there are no others' ids.
+	if [ "$(awk '{ ids += $3 } END { printf "%.0f", ids }' /proc/self/uid_map)" -lt 300000 ]; then
+		skip plain-user-makes-all "this run is a plain user's own"
+		return
+	fi
+	mkdir -p "$plain"/{cache,uidmap}
+	command -v newuidmap >"$said" || fetch_uidmap "$plain/uidmap"
+	for id in subuid subgid; do
+		echo "$(id -un 65534):200000:65536" >"$dir/$id"
+		[ -n "$problem" ] || mount --bind "$dir/$id" "/etc/$id" || complain "there is no /etc/$id"
+	done
+	if [ -n "$problem" ]; then
+		skip plain-user-makes-all "$problem"
+		mounts=$(mount_points)
+		return
+	fi
+	mount --bind "$plain" /mnt
+	mounts=$(mount_points)
+	cp -a "$copy" /mnt/repo
+	rm -rf /mnt/repo/build
+	chown -R 65534:65534 /mnt/repo /mnt/cache
+	make=("${user[@]}" "${RIG[@]}" "PATH=/mnt/uidmap/usr/bin:$PATH" CACHE=/mnt/cache
+		make -C /mnt/repo "KERNEL=$kernel" modules)
+	works "${make[@]}"
+	if grep -q 'The Debian mirror cannot be reached' "$said"; then
+		skip plain-user-makes-all "the Debian mirror cannot be reached"
+	else
+		[ -s "/mnt/repo/build/$kernel/ttm/ttm.ko" ] || complain "it made no ttm.ko"
+		made_once "${make[@]}"
+		verdict plain-user-makes-all
+	fi
+	umount /etc/subuid /etc/subgid /mnt
+	mounts=$(mount_points)
+	rm -rf "$plain"
+}
+
+# A security update came: its packages take the place of the older ones, which stay
+# until they are there.
+new_kernel() {
+	local old=$own/kernels/$kernel-0.1-1 make=("${MAKE[@]}" kernels)
+	mv "$own/kernels/$name" "$old"
+	echo "${old##*/}" >"$own/kernels/$kernel.current"
+	works "${MAKE[@]}" modules
+	touch -d '2 days ago' "$own/kernels/$kernel.current"
+	if ! "${RIG[@]}" IN_CACHE=1 "$copy/tests/vm/in-root.sh" /src/tests/vm/fetch-kernel.sh \
+		"$(suite_of "$kernel")" "/cache/kernels/apt-$(suite_of "$kernel")" resolve >"$said" 2>&1; then
+		mv "$old" "$own/kernels/$name"
+		echo "$name" >"$own/kernels/$kernel.current"
+		skip new-kernel "the Debian mirror cannot be reached" && return
+	fi
+	during "....   fetch Debian's $kernel-" kill_it "${make[@]}"
+	no_process
+	during "....   unpack $kernel-" kill_it "${make[@]}"
+	no_process
+	during "....   unpack $kernel-" stop_it "${make[@]}"
+	nothing_left
+	mount_small "$own" 4096
+	during "....   unpack $kernel-" fill_it "${make[@]}"
+	says "The disk is full: free some space" "error: failed: unpack $kernel-"
+	nothing_left
+	free_it
+	unmount_small
+	if [ "$(<"$own/kernels/$kernel.current")" != "${old##*/}" ] || [ ! -d "$old" ]; then
+		complain "the older packages are gone and the new ones are not there"
+	fi
+	works "${MAKE[@]}" modules
+	says " s  unpack $kernel-" " s  build our ttm.ko for $kernel"
+	[ ! -e "$old" ] || complain "the older packages are left"
+	name=$(<"$own/kernels/$kernel.current")
+	[ -d "$own/kernels/$name/boot" ] || complain "the new packages are not there: $name"
+	verdict new-kernel
+}
+
 # Not what is somebody's, nor what is in use.
 cleaned() {
 	local home=$dir/home make=("${RIG[@]}" "CACHE=$dir/home" make -C "$copy")
@@ -364,6 +463,7 @@ mount --make-rprivate /
 mount -t proc proc /proc
 mkdir -p "$copy/build/$kernel" "$dir/mnt" "$own/kernels"
 cp -a "$REPO"/{Makefile,drivers,include,tests} "$copy/"
+[ ! -d "$BUILD/igt" ] || cp -a "$BUILD/igt" "$copy/build/"
 cp -a "$BUILD/$kernel"/{ttm,vttm,kmod} "$copy/build/$kernel/"
 for path in "$CACHE"/root-*[0-9a-f]; do
 	ln -s "$path" "$own/"
@@ -383,7 +483,7 @@ time_of() {
 	say "$((SECONDS - start)) s $1" >&2
 }
 for scenario in build_fails hooks_differ killed_build two_at_once vm_killed full_build full_cache \
-	no_network_and_no_cache no_network no_mmdebstrap plain_user; do
+	no_network_and_no_cache no_network no_mmdebstrap plain_user plain_user_makes new_kernel; do
 	time_of $scenario
 done
 [ "$kernel" != 6.12 ] || time_of full_kunit
