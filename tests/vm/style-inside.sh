@@ -64,6 +64,10 @@ sources() {
 	for file in $(find . \( -path ./.git -o -path ./build \) -prune -o -name '*.py' -print | sort); do
 		judge "python-$file" python3 -W error -c 'import ast, pathlib, sys; ast.parse(pathlib.Path(sys.argv[1]).read_text())' "$file"
 	done
+	judge documents python3 tests/vm/docs.py Documentation/gpu/*.rst
+	# Not a file of the kernel's that a hook should change.
+	judge no-file-of-the-kernel comm -12 <(find drivers include -type f -name '*.[ch]' | sort) \
+		<(cd "$stock" && find drivers include -type f -name '*.[ch]' | sort)
 	judge no-big-file find . \( -path ./.git -o -path ./build \) -prune -o -type f -size +512k -print
 	judge no-patch-file find . \( -path ./.git -o -path ./build \) -prune -o \
 		\( -name '*.patch' -o -name '*.diff' \) -print
