@@ -17,6 +17,10 @@
  * Description: The pages of a BO are told to move elsewhere (soft_offline_page).
  *	They do not, and nothing happens to them
  *
+ * SUBTEST: %s-i4-soft-offline-churn
+ * Description: The same while the BO is replaced, so that they are in use, in
+ *	quarantine, freed or another's when they are told. No page is leaked
+ *
  * SUBTEST: %s-i3-fork-bomb
  * Description: A tree of 63 processes that map a guest's BO eight times each and
  *	are killed or end, while the BO is swapped out
@@ -47,6 +51,8 @@
 #define MEMORY "/sys/devices/system/memory"
 #define BLOCK_SECONDS 20
 #define CHURNS_A_BLOCK 2
+#define OFFLINERS_PAGES 16
+#define OFFLINERS_BOS 60
 
 /* 0 or a negative errno. */
 static int write_file(const char *path, const char *text)
@@ -183,6 +189,88 @@ static void soft_offline(struct kvm_bo *bo, const void *arg)
 	job.op = KVM_OP_READ;
 	kvm_guest_run_ok(guest, &job);
 	kvm_guest_destroy(guest);
+}
+
+/* A process that tells pages to move; shared with it. */
+struct offliner {
+	volatile uint64_t address[OFFLINERS_PAGES];
+	volatile unsigned int went, stayed;
+	volatile bool stop;
+};
+
+/* The addresses are those of a BO that may be gone by now. */
+static void offliner_run(struct offliner *offliner)
+{
+	for (uint32_t i = 0; !offliner->stop; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "%#llx",
+			 (unsigned long long)
+				 offliner->address[i % OFFLINERS_PAGES]);
+		if (write_file(MEMORY "/soft_offline_page", address))
+			offliner->stayed++;
+		else
+			offliner->went++;
+	}
+}
+
+static void offliner_show(struct offliner *offliner, const struct kvm_bo *bo)
+{
+	struct drm_vttm_page page;
+
+	for (uint32_t i = 0; i < OFFLINERS_PAGES; i++) {
+		vttm_page(bo->fd, bo->handle, i * (PAGES / OFFLINERS_PAGES),
+			  &page);
+		offliner->address[i] = page.pfn * KVM_GUEST_PAGE;
+	}
+}
+
+static void soft_offline_churn(struct kvm_bo *bo, const void *arg)
+{
+	struct offliner *offliner = mmap(NULL, sizeof(*offliner),
+					 PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct vttm_counters before, after;
+	unsigned int bos = 1, told;
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	igt_assert(offliner != MAP_FAILED);
+	vttm_counters_total(&before);
+	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
+	if (!churn(bo, guest, SEED))
+		goto out;
+	offliner_show(offliner, bo);
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		offliner_run(offliner);
+		_exit(0);
+	}
+	for (; bos < OFFLINERS_BOS; bos++) {
+		igt_assert(churn(bo, guest, SEED + bos));
+		kvm_bo_check_counts(bo);
+		offliner_show(offliner, bo);
+	}
+	/* It takes longer than a BO. */
+	for (told = 0; told < 1000 && offliner->stayed < OFFLINERS_PAGES;
+	     told++)
+		usleep(10000);
+	offliner->stop = true;
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+	igt_info("%u BOs, %u times a page stayed, %u times it went\n", bos,
+		 offliner->stayed, offliner->went);
+	igt_assert_lte(OFFLINERS_PAGES, offliner->stayed);
+	vttm_counters_total(&after);
+	igt_assert_eq_u64(after.pages_leaked, before.pages_leaked);
+out:
+	kvm_guest_destroy(guest);
+	munmap(offliner, sizeof(*offliner));
 }
 
 /* ---- Processes --------------------------------------------------------- */
@@ -358,6 +446,16 @@ int igt_main()
 					      W_OK),
 				      "no soft offlining\n");
 			run(kind, soft_offline);
+		}
+
+		igt_describe(
+			"Pages of BOs that come and go are taken offline.");
+		igt_subtest_f("%s-i4-soft-offline-churn", name)
+		{
+			igt_require_f(!access(MEMORY "/soft_offline_page",
+					      W_OK),
+				      "no soft offlining\n");
+			run(kind, soft_offline_churn);
 		}
 
 		igt_describe("Many processes map a guest's BO many times.");
