@@ -104,8 +104,9 @@ during() {
 	: >"$said"
 	"$@" >"$said" 2>&1 </dev/null &
 	pid=$!
-	until [ -e "$text" ] || grep -qF "$text" "$said" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-	sleep 0.3
+	until [ -e "$text" ] || grep -qF "$text" "$said" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+	# What it said is about to begin; what it makes next after a file may soon be done.
+	[ -e "$text" ] || sleep 0.3
 	$act
 	! wait "$pid" 2>/dev/null || complain "it succeeded: $*"
 }
