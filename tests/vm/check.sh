@@ -270,7 +270,7 @@ stream() {
 	VM_RUN=run-bochs.sh vm_suite intel "$1" short check intel.sh reserved,short 600
 }
 
-# Of its own: it mostly waits, and does not depend on the kernel.
+# Of its own: it does not depend on the kernel.
 failures_stream() {
 	suite rig all failures "$VM_DIR/failures.sh" "$1"
 }

@@ -28,8 +28,9 @@ kernel=$2
 
 # ---- What the scenarios share.
 
-# Nothing of this run's environment reaches the command.
-RIG=(env -i "PATH=$PATH" HOME=/nonexistent "CACHE=$own" "TIMEOUT=$TIMEOUT" LC_ALL=C)
+# Nothing of this run's environment reaches the command, but for the way to the mirror.
+RIG=(env -i "PATH=$PATH" HOME=/nonexistent "CACHE=$own" "TIMEOUT=$TIMEOUT" LC_ALL=C
+	${http_proxy:+"http_proxy=$http_proxy"})
 MAKE=("${RIG[@]}" make -C "$copy" "KERNEL=$kernel")
 OFFLINE=(unshare --net)
 
@@ -107,7 +108,7 @@ during() {
 	until [ -e "$text" ] || grep -qF "$text" "$said" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 	# What it said is about to begin; what it makes next after a file may soon be done.
 	[ -e "$text" ] || sleep 0.3
-	$act
+	$act || complain "it ended before \"$text\": $(tail -n 3 "$said" | tr '\n' ' ')"
 	! wait "$pid" 2>/dev/null || complain "it succeeded: $*"
 }
 
@@ -124,8 +125,15 @@ mount_small() {
 	small=$1
 }
 
-# Full but for a megabyte.
-fill_it() { mount -o "remount,size=$(($(du -sm "$small" | cut -f1) + 1))m" "$small"; }
+# Full but for a megabyte, or what is written meanwhile: it cannot become too small.
+fill_it() {
+	local used n
+	for ((n = 1; n < 100; n++)); do
+		used=$(df -Pm "$small" | awk 'NR == 2 { print $3 }')
+		! mount -o "remount,size=$((used + n))m" "$small" 2>"$dir/mount" || return 0
+	done
+	complain "$small cannot be filled: $(<"$dir/mount")"
+}
 free_it() { mount -o remount,size=4g "$small"; }
 
 unmount_small() {
@@ -195,7 +203,7 @@ made_once() {
 }
 
 two_at_once() {
-	local first
+	local first again
 	echo '/* for two */' >>"$copy/drivers/gpu/drm/ttm/ttm_pfnmap.c"
 	"${MAKE[@]}" modules >"$said.first" 2>&1 </dev/null &
 	first=$!
@@ -206,7 +214,11 @@ two_at_once() {
 	verdict two-makes-at-once
 	made_once "${MAKE[@]}" modules
 	made_once "${RIG[@]}" "$copy/tests/vm/build-igt.sh"
-	made_once "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	touch "$dir/before"
+	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
+	again=$(find "$copy/build" -name '*.cpio.hash' -newer "$dir/before")
+	[ -z "$again" ] || complain "made again: $again"
 	verdict nothing-made-twice
 }
 
@@ -368,7 +380,7 @@ plain_user_makes() {
 	mkdir -p "$plain"/{cache,uidmap}
 	command -v newuidmap >"$said" || fetch_uidmap "$plain/uidmap"
 	for id in subuid subgid; do
-		echo "$(id -un 65534):200000:65536" >"$dir/$id"
+		echo "65534:200000:65536" >"$dir/$id"
 		[ -n "$problem" ] || mount --bind "$dir/$id" "/etc/$id" || complain "there is no /etc/$id"
 	done
 	if [ -n "$problem" ]; then
@@ -383,10 +395,10 @@ plain_user_makes() {
 	chown -R 65534:65534 /mnt/repo /mnt/cache
 	make=("${user[@]}" "${RIG[@]}" "PATH=/mnt/uidmap/usr/bin:$PATH" CACHE=/mnt/cache
 		make -C /mnt/repo "KERNEL=$kernel" modules)
-	works "${make[@]}"
-	if grep -q 'The Debian mirror cannot be reached' "$said"; then
+	if ! "${make[@]}" >"$said" 2>&1 </dev/null && grep -q 'The Debian mirror cannot be reached' "$said"; then
 		skip plain-user-makes-all "the Debian mirror cannot be reached"
 	else
+		works "${make[@]}"
 		[ -s "/mnt/repo/build/$kernel/ttm/ttm.ko" ] || complain "it made no ttm.ko"
 		made_once "${make[@]}"
 		verdict plain-user-makes-all
@@ -408,7 +420,8 @@ new_kernel() {
 		"$(suite_of "$kernel")" "/cache/kernels/apt-$(suite_of "$kernel")" resolve >"$said" 2>&1; then
 		mv "$old" "$own/kernels/$name"
 		echo "$name" >"$own/kernels/$kernel.current"
-		skip new-kernel "the Debian mirror cannot be reached" && return
+		if [ -n "$problem" ]; then verdict new-kernel; else skip new-kernel "the Debian mirror cannot be reached"; fi
+		return
 	fi
 	during "....   fetch Debian's $kernel-" kill_it "${make[@]}"
 	no_process

@@ -169,7 +169,7 @@ def show_table(runs):
         for run in runs:
             for name, case in run.cases.items():
                 if case[0] == verdict:
-                    print(f"{verdict} {run.classname()} {name}: {case[1] or 'no reason given'}")
+                    print(f"{verdict} {run.classname(name)} {name}: {case[1] or 'no reason given'}")
 
 
 def main(plan, raw, out, allowed=os.path.join(os.path.dirname(__file__), "skips.allowed")):
