@@ -259,11 +259,11 @@ vm_fault_t ttm_pfnmap_back_afresh(struct ttm_buffer_object *bo);
 int ttm_pfnmap_chunk_fresh(struct page *head, unsigned int order);
 void ttm_pfnmap_reserved_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order);
+bool ttm_pfnmap_reserved_intact(struct page *head, unsigned int order);
 void ttm_pfnmap_counted_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order);
 void ttm_pfnmap_naive_mark(struct page *head, unsigned int order);
 int ttm_pfnmap_naive_unmark(struct page *head, unsigned int order);
-bool ttm_pfnmap_chunk_alone(struct page *head, unsigned int order);
 void ttm_pfnmap_split_chunk(struct page *head, unsigned int order);
 void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 			   enum ttm_caching caching);

@@ -68,6 +68,13 @@ static void ttm_pfnmap_set_marks(struct page *head, unsigned long nr,
 	}
 }
 
+/* Is a marked page as it was left, but for references? */
+static bool ttm_pfnmap_page_left(struct page *page, bool reserved)
+{
+	return page_ref_count(page) >= 1 && !page->mapping &&
+	       !!PageReserved(page) == reserved && ttm_pfnmap_page_plain(page);
+}
+
 /* Verify every page of a chunk, then undo its marks. */
 static int ttm_pfnmap_unmark(struct page *head, unsigned int order,
 			     bool reserved)
@@ -78,9 +85,7 @@ static int ttm_pfnmap_unmark(struct page *head, unsigned int order,
 	for (i = 0; i < nr; i++) {
 		struct page *page = head + i;
 
-		if (page_ref_count(page) < 1 || page->mapping ||
-		    !!PageReserved(page) != reserved ||
-		    !ttm_pfnmap_page_plain(page))
+		if (!ttm_pfnmap_page_left(page, reserved))
 			return -EUCLEAN;
 		held |= page_ref_count(page) > 1;
 	}
@@ -143,6 +148,27 @@ int ttm_pfnmap_reserved_unmark(struct page *head, unsigned int order)
 }
 
 /**
+ * ttm_pfnmap_reserved_intact - could a chunk be unmarked, as far as its pages go?
+ * @head: first page of a chunk that is marked under the policy "reserved"
+ * @order: the chunk has 1 << @order pages
+ *
+ * Changes nothing, and does not ask who may hold a PFN.
+ *
+ * Context: Any. The caller owns the chunk.
+ * Return: true if every page is as it was left, with TTM's reference alone.
+ */
+bool ttm_pfnmap_reserved_intact(struct page *head, unsigned int order)
+{
+	unsigned long i;
+
+	for (i = 0; i < 1UL << order; i++)
+		if (page_ref_count(head + i) != 1 ||
+		    !ttm_pfnmap_page_left(head + i, true))
+			return false;
+	return true;
+}
+
+/**
  * ttm_pfnmap_counted_mark - mark a chunk under the policy "counted"
  * @head: first page of the chunk
  * @order: the chunk has 1 << @order pages
@@ -176,24 +202,6 @@ void ttm_pfnmap_counted_mark(struct page *head, unsigned int order)
 int ttm_pfnmap_counted_unmark(struct page *head, unsigned int order)
 {
 	return ttm_pfnmap_unmark(head, order, false);
-}
-
-/**
- * ttm_pfnmap_chunk_alone - does nobody but TTM have a reference to a chunk?
- * @head: first page of a marked chunk
- * @order: the chunk has 1 << @order pages
- *
- * Context: Any. The caller owns the chunk.
- * Return: true if every page's count is 1, which is TTM's.
- */
-bool ttm_pfnmap_chunk_alone(struct page *head, unsigned int order)
-{
-	unsigned long i;
-
-	for (i = 0; i < 1UL << order; i++)
-		if (page_ref_count(head + i) != 1)
-			return false;
-	return true;
 }
 
 #if TTM_PFNMAP_NAIVE

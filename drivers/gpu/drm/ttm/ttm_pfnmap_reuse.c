@@ -309,27 +309,30 @@ static unsigned int ttm_pfnmap_halve(struct ttm_pfnmap_set *src,
 }
 
 /*
- * Take what fits from @src; if @halve, also what fits in part. Not what somebody whom
- * the mode knows nothing of has a reference to: a BO's pages have a count of 1 (I2).
+ * Take what fits from @src; if @halve, also what fits in part. Not what is not as it was
+ * left, for a memory error for example, or what somebody whom the mode knows nothing of
+ * has a reference to (I2).
  */
 static void ttm_pfnmap_reuse_set(struct ttm_pfnmap_set *set,
 				 struct ttm_pfnmap_set *src,
 				 struct ttm_pfnmap_cursor *at, bool halve)
 {
 	struct page *head, *next;
-	bool alone, inherited = false;
+	bool inherited = false;
 	unsigned int order;
 
 	lockdep_assert_held(&ttm_pfnmap_reuse_lock);
 	for (head = list_first_entry(&src->chunks, struct page, lru);
 	     at->num_pages && &head->lru != &src->chunks; head = next) {
 		order = page_private(head);
-		alone = ttm_pfnmap_chunk_alone(head, order);
-		if (alone && halve)
+		next = list_next_entry(head, lru);
+		if (!halve && 1UL << order > at->num_pages)
+			continue;
+		if (!ttm_pfnmap_reserved_intact(head, order))
+			continue;
+		if (halve)
 			order = ttm_pfnmap_halve(src, head, at->num_pages);
 		next = list_next_entry(head, lru);
-		if (!alone || 1UL << order > at->num_pages)
-			continue;
 		if (!inherited && !ttm_pfnmap_inherit(set, src))
 			return;
 		inherited = true;
@@ -348,8 +351,8 @@ static bool ttm_pfnmap_suits(const struct ttm_pfnmap_set *src,
 	       src->dma32 == pool->use_dma32;
 }
 
-/* Has @src so many pages that nobody else has a reference to? */
-static bool ttm_pfnmap_has_alone(const struct ttm_pfnmap_set *src, long wanted)
+/* Has @src so many pages that can be had? */
+static bool ttm_pfnmap_has_intact(const struct ttm_pfnmap_set *src, long wanted)
 {
 	struct page *head;
 
@@ -358,7 +361,7 @@ static bool ttm_pfnmap_has_alone(const struct ttm_pfnmap_set *src, long wanted)
 	list_for_each_entry(head, &src->chunks, lru) {
 		if (wanted <= 0)
 			break;
-		if (ttm_pfnmap_chunk_alone(head, page_private(head)))
+		if (ttm_pfnmap_reserved_intact(head, page_private(head)))
 			wanted -= 1L << page_private(head);
 	}
 	return wanted <= 0;
@@ -373,7 +376,7 @@ ttm_pfnmap_sufficient(struct ttm_pfnmap_set *set,
 
 	while ((src = ttm_pfnmap_offer_next(set->owner, src)))
 		if (ttm_pfnmap_suits(src, set, at->pool) &&
-		    ttm_pfnmap_has_alone(src, at->num_pages))
+		    ttm_pfnmap_has_intact(src, at->num_pages))
 			break;
 	return src;
 }

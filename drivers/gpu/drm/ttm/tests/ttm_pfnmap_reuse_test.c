@@ -343,36 +343,58 @@ static void reuse_nothing_held(struct kunit *test)
 }
 
 /*
- * Held by a VMM as well, so that the set is on offer: the chunk with the reference stays
- * behind, with room for new pages and without.
+ * Held by a VMM, so that the set is on offer: the chunk with a page that is not as it was
+ * left, or that somebody else has a reference to, stays behind.
  */
-static void reuse_nothing_held_undrained(struct kunit *test)
+static void reuse_nothing_tampered(struct kunit *test)
 {
 	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
 	struct test_bo *buf = bo_new_of(test, server, 12);
 	struct page *page = buf->tt.pages[9];
+	int how;
 
 	KUNIT_ASSERT_EQ(test, fault(buf, vmm), 0);
-	tamper(page, COUNT_UP);
 	bo_unpopulate(buf);
 	expect_reuse(test, 12, 0);
-	buf = bo_new_of(test, server, 12);
-	expect_reuse(test, 4, 8);
-	KUNIT_EXPECT_EQ(test, page_ref_count(page), 2);
-	KUNIT_EXPECT_EQ(test, bo_plain(buf), 4);
-	bo_unpopulate(buf);
+	for (how = 0; how < NR_TAMPERINGS; how++) {
+		tamper(page, how);
+		buf = bo_new_of(test, server, 12);
+		expect_reuse(test, 4, 8 * (how + 1));
+		KUNIT_EXPECT_EQ_MSG(test, bo_plain(buf), 4, "%s",
+				    tamperings[how]);
+		bo_unpopulate(buf);
+		repair(page, how);
+	}
+}
+
+/* The set that it is in has enough pages, but for that. */
+static void reuse_nothing_held_and_no_room(struct kunit *test)
+{
+	struct test_mm *server = mm_new(test), *vmm = vmm_new(test);
+	struct test_bo *a = bo_new_of(test, server, 4);
+	struct test_bo *b = bo_new_of(test, server, 8), *buf;
+	struct page *page = a->tt.pages[0];
+
+	KUNIT_ASSERT_EQ(test, fault(a, vmm) | fault(b, vmm), 0);
+	bo_unpopulate(a);
+	bo_unpopulate(b);
 	bounds_set(test, 256, 0);
 	ttm_pfnmap_quarantine_mb = 0;
-	buf = bo_new_of(test, server, 12);
-	expect_reuse(test, 12, 8);
+	tamper(page, COUNT_UP);
+	bo_unpopulate(bo_new_of(test, server, 12));
+	expect_reuse(test, 12, 0);
+	/* In whole and in part. */
+	buf = bo_new_of(test, server, 4);
+	expect_reuse(test, 8, 4);
+	KUNIT_EXPECT_PTR_NE(test, buf->tt.pages[0], page);
 	bo_unpopulate(buf);
-	buf = bo_new_of(test, server, 8);
-	expect_reuse(test, 4, 16);
+	buf = bo_new_of(test, server, 2);
+	expect_reuse(test, 10, 6);
+	KUNIT_EXPECT_PTR_NE(test, buf->tt.pages[0], page);
 	bo_unpopulate(buf);
 	repair(page, COUNT_UP);
-	ttm_pfnmap_quarantine_mb = 256;
-	bo_new_of(test, server, 12);
-	expect_reuse(test, 0, 28);
+	bo_new_of(test, server, 4);
+	expect_reuse(test, 8, 10);
 }
 
 static void admits_the_client(struct kunit *test)
@@ -550,7 +572,8 @@ static struct kunit_case reuse_cases[] = {
 	KUNIT_CASE(reuse_part_pinned_and_no_room),
 	KUNIT_CASE(reuse_all_and_no_room),
 	KUNIT_CASE(reuse_nothing_held),
-	KUNIT_CASE(reuse_nothing_held_undrained),
+	KUNIT_CASE(reuse_nothing_tampered),
+	KUNIT_CASE(reuse_nothing_held_and_no_room),
 	KUNIT_CASE(admits_the_client),
 	KUNIT_CASE(admits_nobody_of_two),
 	KUNIT_CASE(admits_again),
