@@ -80,7 +80,7 @@ naive_suite() {
 	for try in 1 2 3; do
 		rm -f "$RAW/$name.txt"
 		VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
-			"naive${4:+,$4}" "${5:-300}"
+			"naive${4:+,$4}" "${5:-400}"
 		if grep -qx 'PASS vm-ends' "$RAW/$name.txt"; then
 			said=
 			grep -q '^FAIL kernel-log' "$RAW/$name.txt" || return 0
