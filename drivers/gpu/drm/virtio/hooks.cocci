@@ -66,6 +66,8 @@ position p;
  struct virtio_gpu_object_vram {
 	struct virtio_gpu_object base@p;
 +	struct virtio_gpu_range *left;
++	struct virtio_gpu_failure failed;
++	struct list_head forgotten;
 	...
  };
 
@@ -118,19 +120,41 @@ p << vq_dead.p;
 @@
 hook("vq_dead")
 
+@vq_room@
+identifier vgdev, vbuf, fence, slots;
+expression vq;
+position p;
+@@
+ static int virtio_gpu_queue_ctrl_sgs(struct virtio_gpu_device *vgdev,
+	struct virtio_gpu_vbuffer *vbuf, struct virtio_gpu_fence *fence,
+	int slots, ...)
+ {
+ <+...
+-vq->num_free <@p slots
++vq->num_free < virtio_gpu_window_slots(vgdev, vbuf, slots)
+ ...+>
+ }
+
+@script:python@
+p << vq_room.p;
+@@
+hook("vq_room")
+
 @vq_full@
-identifier vgdev, vbuf, fence;
-expression room;
+identifier vgdev, vbuf, fence, slots;
+expression vq;
 symbol idx;
 position p;
 @@
  static int virtio_gpu_queue_ctrl_sgs(struct virtio_gpu_device *vgdev,
-	struct virtio_gpu_vbuffer *vbuf, struct virtio_gpu_fence *fence, ...)
+	struct virtio_gpu_vbuffer *vbuf, struct virtio_gpu_fence *fence,
+	int slots, ...)
  {
  <+...
--wait_event@p(vgdev->ctrlq.ack_queue, room);
+-wait_event@p(vgdev->ctrlq.ack_queue, vq->num_free >= slots);
 +wait_event(vgdev->ctrlq.ack_queue,
-+	   room || virtio_gpu_window_stopped(vgdev->window));
++	   vq->num_free >= virtio_gpu_window_slots(vgdev, vbuf, slots) ||
++	   virtio_gpu_window_stopped(vgdev->window));
 +if (virtio_gpu_window_gives_up(vgdev, vbuf, fence)) {
 +	drm_dev_exit(idx);
 +	return -ENODEV;
@@ -142,6 +166,18 @@ position p;
 p << vq_full.p;
 @@
 hook("vq_full")
+
+@vq_heard@
+expression vgdev, vbuf;
+position p;
+@@
++virtio_gpu_window_heard(vgdev);
+ if (vbuf->resp_cb@p) vbuf->resp_cb(vgdev, vbuf);
+
+@script:python@
+p << vq_heard.p;
+@@
+hook("vq_heard")
 
 @vq_notify@
 identifier vgdev;

@@ -72,35 +72,67 @@ static int virtio_gpu_tbo_place(struct ttm_buffer_object *tbo,
 
 /*
  * TTM does not wait for a blob that another task has reserved, as all blobs in the
- * window may be for a moment: try again until one is free. The reservation of @tbo
- * is held, which stops nobody: it is not in the window.
+ * window may be for a moment: try again until one is free. Whoever has reserved them
+ * may wait for @tbo (an execbuffer that names them all): so it is not reserved between
+ * the tries, unless the caller has reserved it (@locked). Reserved if it returns 0.
  */
-static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo)
+static int virtio_gpu_tbo_enter(struct ttm_buffer_object *tbo,
+				struct virtio_gpu_turn *turn, bool locked)
 {
 	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
-	unsigned long deadline = jiffies + virtio_gpu_window_timeout();
 	unsigned long returned, taken, now;
+	bool progress;
 	int ret;
 
 	taken = virtio_gpu_window_taken(window, &returned);
-	while ((ret = virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window))) {
+	for (;;) {
+		ret = locked ? 0 :
+			       virtio_gpu_window_lock(window, tbo->base.resv);
+		if (ret)
+			return ret;
+		/* Another task may have brought it in meanwhile. */
+		if (!virtio_gpu_range_of(tbo))
+			ret = virtio_gpu_tbo_place(tbo,
+						   &virtio_gpu_place_window);
+		if (!ret)
+			return 0;
+		if (!locked)
+			dma_resv_unlock(tbo->base.resv);
 		if (ret != -ENOMEM && ret != -EBUSY)
-			break;
+			return ret;
 		if (virtio_gpu_window_stopped(window))
 			return -ENODEV;
 		/* What was there may be closed or evicted; it comes back in time. */
 		now = virtio_gpu_window_returned(window);
-		if (taken && now != returned) {
+		progress = taken && now != returned;
+		if (progress) {
 			taken -= min(taken, now - returned);
 			returned = now;
-			deadline = jiffies + virtio_gpu_window_timeout();
 		}
-		if (time_after(jiffies, deadline))
+		if (virtio_gpu_window_turn_over(window, turn, progress))
 			return -ENOSPC;
 		schedule_timeout_killable(1);
 		if (fatal_signal_pending(current))
 			return -ERESTARTSYS;
 	}
+}
+
+/* A place in the window, when it is this task's turn. As virtio_gpu_tbo_enter(). */
+static int virtio_gpu_tbo_wait_to_enter(struct ttm_buffer_object *tbo,
+					bool locked)
+{
+	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
+	struct virtio_gpu_turn turn;
+	int ret;
+
+	/* Not only after all others were evicted. */
+	if (tbo->base.size > window->size)
+		return -ENOSPC;
+	virtio_gpu_window_line_up(window, &turn);
+	ret = virtio_gpu_window_turn_wait(window, &turn);
+	if (!ret)
+		ret = virtio_gpu_tbo_enter(tbo, &turn, locked);
+	virtio_gpu_window_leave_line(window, &turn);
 	return ret;
 }
 
@@ -129,22 +161,23 @@ static int virtio_gpu_tbo_answer(struct ttm_buffer_object *tbo)
 /* In the window, and the host says so. The reservation is held. */
 static int virtio_gpu_tbo_bring_in(struct ttm_buffer_object *tbo)
 {
-	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
-	int ret;
+	int ret = 0;
 
-	/* Not only after all others were evicted. */
-	if (tbo->base.size > window->size)
-		return -ENOSPC;
-	if (!virtio_gpu_range_of(tbo)) {
-		atomic_inc(&window->entering);
-		ret = virtio_gpu_window_queue_wait(window);
-		if (!ret)
-			ret = virtio_gpu_tbo_enter(tbo);
-		atomic_dec(&window->entering);
-		if (ret)
-			return ret;
-	}
-	return virtio_gpu_tbo_answer(tbo);
+	if (!virtio_gpu_range_of(tbo))
+		ret = virtio_gpu_tbo_wait_to_enter(tbo, true);
+	return ret ?: virtio_gpu_tbo_answer(tbo);
+}
+
+/* The same, without the reservation. */
+static int virtio_gpu_tbo_bring_in_unlocked(struct ttm_buffer_object *tbo)
+{
+	int ret = virtio_gpu_tbo_wait_to_enter(tbo, false);
+
+	if (ret)
+		return ret;
+	ret = virtio_gpu_tbo_answer(tbo);
+	ttm_bo_unreserve(tbo);
+	return ret;
 }
 
 /* ---- TTM's callbacks --------------------------------------------------- */
@@ -231,7 +264,8 @@ static int virtio_gpu_io_mem_reserve(struct ttm_device *bdev,
 static void virtio_gpu_io_mem_free(struct ttm_device *bdev,
 				   struct ttm_resource *mem)
 {
-	iounmap((__force void __iomem *)mem->bus.addr);
+	virtio_gpu_range_iounmap(
+		container_of(mem, struct virtio_gpu_range, base));
 }
 
 /* Not const: up to 6.2 ttm_device_init() does not take a const one. */
@@ -247,8 +281,11 @@ static struct ttm_device_funcs virtio_gpu_ttm_funcs = {
 
 /* ---- CPU mappings ------------------------------------------------------ */
 
-/* Why an access becomes a SIGBUS: one message for each, as far as there are few. */
-static void virtio_gpu_fault_failed(struct ttm_buffer_object *tbo, int err)
+/*
+ * Why an access becomes a SIGBUS, or an import fails: one message for each, as far as
+ * there are few.
+ */
+static void virtio_gpu_tbo_out_of_reach(struct ttm_buffer_object *tbo, int err)
 {
 	struct virtio_gpu_window *window =
 		container_of(tbo->bdev, struct virtio_gpu_window, bdev);
@@ -283,7 +320,7 @@ static vm_fault_t virtio_gpu_fault_result(struct ttm_buffer_object *tbo,
 	case -ENODEV:
 		return VM_FAULT_SIGBUS;
 	default:
-		virtio_gpu_fault_failed(tbo, err);
+		virtio_gpu_tbo_out_of_reach(tbo, err);
 		return VM_FAULT_SIGBUS;
 	}
 }
@@ -340,36 +377,78 @@ static void virtio_gpu_fault_around(const struct vm_fault *vmf)
 			    &around);
 }
 
-/* The reservation is held. */
-static vm_fault_t virtio_gpu_fault_reserved(struct vm_fault *vmf)
+/*
+ * A fault waits for the host, and for the blob, without the mmap lock, and is tried
+ * again: this is what the next try shall say, if it failed. One for each blob, of the
+ * task that failed last: another one tries again.
+ */
+static void virtio_gpu_tbo_note_failure(struct ttm_buffer_object *tbo, int err)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct ttm_buffer_object *tbo = vma->vm_private_data;
+	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
+	struct virtio_gpu_object_vram *vram = tbo_to_vram(tbo);
+
+	spin_lock(&window->lock);
+	vram->failed.task = current;
+	vram->failed.err = err;
+	vram->failed.when = jiffies;
+	spin_unlock(&window->lock);
+}
+
+/* 0 if there is none of this task. It is gone then. */
+static int virtio_gpu_tbo_noted_failure(struct ttm_buffer_object *tbo)
+{
+	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
+	struct virtio_gpu_object_vram *vram = tbo_to_vram(tbo);
+	int err = 0;
+
+	spin_lock(&window->lock);
+	if (vram->failed.task == current) {
+		/* Not that of an earlier fault, which was never tried again. */
+		if (time_before(jiffies, vram->failed.when + HZ))
+			err = vram->failed.err;
+		vram->failed.task = NULL;
+	}
+	spin_unlock(&window->lock);
+	return err;
+}
+
+/* The reservation is held, and the blob is in the window. */
+static vm_fault_t virtio_gpu_fault_mapped(struct vm_fault *vmf)
+{
 	vm_fault_t ret;
 
-	ret = virtio_gpu_fault_result(tbo, virtio_gpu_tbo_bring_in(tbo));
-	if (ret)
-		return ret;
-	ret = ttm_bo_vm_fault_reserved(vmf, vma->vm_page_prot, 1);
+	ret = ttm_bo_vm_fault_reserved(vmf, vmf->vma->vm_page_prot, 1);
 	if (ret == VM_FAULT_NOPAGE)
 		virtio_gpu_fault_around(vmf);
 	return ret;
 }
 
-/* Waits for the host without the mmap lock; the fault is tried again after it. */
-static vm_fault_t virtio_gpu_fault_unlocked(struct vm_fault *vmf)
+/* Waits for the host without the mmap lock; @reserved: the reservation is held. */
+static vm_fault_t virtio_gpu_fault_unlocked(struct vm_fault *vmf, bool reserved)
 {
 	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
+	struct dma_resv *resv = tbo->base.resv;
+	int ret;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
-		dma_resv_unlock(tbo->base.resv);
+		if (reserved)
+			dma_resv_unlock(resv);
 		return VM_FAULT_RETRY;
 	}
 	ttm_bo_get(tbo);
 	mmap_read_unlock(vmf->vma->vm_mm);
-	/* If it fails, the next try says so. */
-	virtio_gpu_tbo_bring_in(tbo);
-	ttm_bo_unreserve(tbo);
+	if (!reserved) {
+		ret = virtio_gpu_window_lock(tbo_to_vgdev(tbo)->window, resv);
+		if (!ret)
+			dma_resv_unlock(resv);
+	} else if (virtio_gpu_range_of(tbo)) {
+		ret = virtio_gpu_tbo_answer(tbo);
+		ttm_bo_unreserve(tbo);
+	} else {
+		dma_resv_unlock(resv);
+		ret = virtio_gpu_tbo_bring_in_unlocked(tbo);
+	}
+	virtio_gpu_tbo_note_failure(tbo, ret);
 	ttm_bo_put(tbo);
 	return VM_FAULT_RETRY;
 }
@@ -377,19 +456,32 @@ static vm_fault_t virtio_gpu_fault_unlocked(struct vm_fault *vmf)
 static vm_fault_t virtio_gpu_fault_entered(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *tbo = vmf->vma->vm_private_data;
-	vm_fault_t ret;
+	bool may_unlock = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
+	struct dma_resv *resv = tbo->base.resv;
+	vm_fault_t ret = 0;
+	int err = virtio_gpu_tbo_noted_failure(tbo);
 
-	ret = ttm_bo_vm_reserve(tbo, vmf);
-	if (ret)
-		return ret;
-	if (!virtio_gpu_range_mapped(virtio_gpu_range_of(tbo)) &&
-	    fault_flag_allow_retry_first(vmf->flags))
-		return virtio_gpu_fault_unlocked(vmf);
-
-	ret = virtio_gpu_fault_reserved(vmf);
+	if (!dma_resv_trylock(resv)) {
+		if (!err && may_unlock)
+			return virtio_gpu_fault_unlocked(vmf, false);
+		if (!err)
+			err = virtio_gpu_window_lock(tbo_to_vgdev(tbo)->window,
+						     resv);
+		if (err)
+			return virtio_gpu_fault_result(tbo, err);
+	}
+	if (!virtio_gpu_range_mapped(virtio_gpu_range_of(tbo))) {
+		if (!err && may_unlock)
+			return virtio_gpu_fault_unlocked(vmf, true);
+		err = err ?: virtio_gpu_tbo_bring_in(tbo);
+		ret = virtio_gpu_fault_result(tbo, err);
+	}
+	if (!ret)
+		ret = virtio_gpu_fault_mapped(vmf);
 	/* An importer's fence may make TTM retry, and then it unlocked the BO. */
 	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return ret;
+	/* The most recently used one. */
 	ttm_bo_unreserve(tbo);
 	return ret;
 }
@@ -506,6 +598,8 @@ static int virtio_gpu_window_pin(struct drm_gem_object *obj)
 			tbo_to_vgdev(tbo)->host_visible_region.addr +
 			range->node.start;
 		vram->vram_node.size = range->node.size;
+	} else if (ret != -ERESTARTSYS && ret != -EINTR && ret != -ENODEV) {
+		virtio_gpu_tbo_out_of_reach(tbo, ret);
 	}
 	virtio_gpu_pin_unlock(obj);
 	drm_dev_exit(idx);
@@ -602,13 +696,10 @@ static void virtio_gpu_tbo_destroy(struct ttm_buffer_object *tbo)
 		virtio_gpu_tbo_forget(bo, range);
 		return;
 	}
-	if (range) {
+	if (range)
 		virtio_gpu_range_close(range, bo);
-	} else {
-		/* Its answer frees the object. */
-		virtio_gpu_cmd_unref_resource(vgdev, bo);
-		virtio_gpu_notify(vgdev);
-	}
+	else
+		virtio_gpu_window_forget(vgdev->window, bo);
 	drm_dev_exit(idx);
 }
 
@@ -870,6 +961,7 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
 	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
 	virtio_gpu_guest_gone(vgdev);
+	virtio_gpu_window_iounmap(vgdev->window);
 	/* Which holds blobs, and the window goes next. */
 	flush_work(&vgdev->obj_free_work);
 }

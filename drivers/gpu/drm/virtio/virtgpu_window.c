@@ -3,6 +3,7 @@
  * virtio-gpu: ranges of the host-visible window, and what the host is told.
  */
 
+#include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
@@ -32,8 +33,18 @@ MODULE_PARM_DESC(
  */
 #define VIRTIO_GPU_WINDOW_CLOSING 2
 
-/* Free slots of the control queue without which nothing more is asked. */
+/*
+ * Free slots of the control queue without which nothing more is asked. While somebody
+ * wants room, no command but those for the window gets them: others that send all the
+ * time would take each slot as soon as it is free.
+ */
 #define VIRTIO_GPU_WINDOW_SLOTS 8
+
+/* Others may overtake if nothing has come back for so long: longer than an unmap takes. */
+#define VIRTIO_GPU_WINDOW_OVERTAKE (HZ / 2)
+
+/* More than the control queue of any host holds; QEMU's has 256 slots. */
+#define VIRTIO_GPU_WINDOW_AHEAD 1024
 
 static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
 {
@@ -72,6 +83,88 @@ virtio_gpu_range_of(const struct ttm_buffer_object *tbo)
 	return to_range(tbo->resource);
 }
 
+/* ---- How long the host may be silent ----------------------------------- */
+
+static void virtio_gpu_patience_begin(struct virtio_gpu_window *window,
+				      struct virtio_gpu_patience *patience)
+{
+	patience->since = jiffies;
+	patience->until = READ_ONCE(window->answers) + VIRTIO_GPU_WINDOW_AHEAD;
+}
+
+/* Has the host answered anything since virtio_gpu_patience_begin()? */
+static bool
+virtio_gpu_patience_heard(const struct virtio_gpu_window *window,
+			  const struct virtio_gpu_patience *patience)
+{
+	return READ_ONCE(window->answers) + VIRTIO_GPU_WINDOW_AHEAD !=
+	       patience->until;
+}
+
+/* True if the host has said something that counts since the last call. */
+static bool virtio_gpu_patience_renew(const struct virtio_gpu_window *window,
+				      struct virtio_gpu_patience *patience)
+{
+	unsigned long answers = READ_ONCE(window->answers),
+		      heard = READ_ONCE(window->heard);
+
+	if ((long)(patience->until - answers) < 0 ||
+	    !time_after(heard, patience->since))
+		return false;
+	patience->since = heard;
+	return true;
+}
+
+/*
+ * What is left of the time, in jiffies. Who comes when it is over gives the host a
+ * moment all the same: it may be about to answer, and if the machine was stopped
+ * meanwhile it had no chance to.
+ */
+static unsigned long
+virtio_gpu_patience_left(const struct virtio_gpu_patience *patience)
+{
+	const unsigned long moment = HZ / 10, now = jiffies;
+	unsigned long deadline = patience->since + virtio_gpu_window_timeout();
+
+	return time_before(now + moment, deadline) ? deadline - now : moment;
+}
+
+/*
+ * wait_event_killable_timeout(), where the time begins anew with each answer that
+ * counts. 0 if the host has said nothing for that long.
+ */
+#define virtio_gpu_window_wait(window, queue, condition, patience) \
+	({ \
+		struct virtio_gpu_window *__window = (window); \
+		struct virtio_gpu_patience *__patience = (patience); \
+		long __ret; \
+\
+		virtio_gpu_patience_renew(__window, __patience); \
+		do { \
+			__ret = wait_event_killable_timeout( \
+				queue, condition, \
+				virtio_gpu_patience_left(__patience)); \
+		} while (!__ret && \
+			 virtio_gpu_patience_renew(__window, __patience)); \
+		__ret; \
+	})
+
+/**
+ * virtio_gpu_window_heard - the host has answered a command, of whatever kind
+ * @vgdev: the device, with a window or without
+ *
+ * Context: Process: the one work item that takes the answers of the control queue.
+ */
+void virtio_gpu_window_heard(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_window *window = vgdev->window;
+
+	if (!window)
+		return;
+	WRITE_ONCE(window->heard, jiffies);
+	WRITE_ONCE(window->answers, window->answers + 1);
+}
+
 /* ---- The life of a range ----------------------------------------------- */
 
 /* The host may still have the blob there: nobody else can get these addresses. */
@@ -86,6 +179,18 @@ static void virtio_gpu_range_lose(struct virtio_gpu_range *range)
 		window->vgdev->ddev,
 		"the host did not unmap blob %u: %llu bytes of its window are lost\n",
 		range->handle, range->node.size);
+}
+
+/* Others are not to overtake it yet. */
+static void virtio_gpu_window_first_gets_on(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_turn *first;
+
+	lockdep_assert_held(&window->lock);
+	first = list_first_entry_or_null(&window->line, struct virtio_gpu_turn,
+					 link);
+	if (first)
+		first->since = jiffies;
 }
 
 static void virtio_gpu_range_release(struct kref *ref)
@@ -106,6 +211,7 @@ static void virtio_gpu_range_release(struct kref *ref)
 		drm_mm_remove_node(&range->node);
 	}
 	window->returned++;
+	virtio_gpu_window_first_gets_on(window);
 	spin_unlock(&window->lock);
 	kfree(range);
 	wake_up_all(&window->wait);
@@ -158,6 +264,20 @@ void virtio_gpu_range_vacate(struct virtio_gpu_range *range, bool evict)
 }
 
 /**
+ * virtio_gpu_range_iounmap - the kernel's own mapping of a range is not needed any more
+ * @range: the range, which may have none
+ *
+ * Context: May sleep. TTM and virtio_gpu_window_iounmap() may call it at the same time.
+ */
+void virtio_gpu_range_iounmap(struct virtio_gpu_range *range)
+{
+	void *va = xchg(&range->base.bus.addr, NULL);
+
+	if (va)
+		iounmap((__force void __iomem *)va);
+}
+
+/**
  * virtio_gpu_range_mapped - may the CPU use a range?
  * @range: the range, or NULL
  *
@@ -204,7 +324,6 @@ static void virtio_gpu_range_send(struct virtio_gpu_range *range,
 
 	kref_get(&range->ref);
 	vbuf->range = range;
-	WRITE_ONCE(range->sent, jiffies);
 	virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
 	virtio_gpu_notify(vgdev);
 }
@@ -215,7 +334,6 @@ static void virtio_gpu_range_map_cb(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_resp_map_info *resp = (void *)vbuf->resp_buf;
 	struct virtio_gpu_range *range = vbuf->range;
 
-	WRITE_ONCE(range->window->heard, jiffies);
 	if (le32_to_cpu(resp->hdr.type) == VIRTIO_GPU_RESP_OK_MAP_INFO) {
 		range->map_info = resp->map_info;
 		trace_virtio_gpu_range_mapped(range);
@@ -253,6 +371,7 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range)
 
 	atomic_long_inc(&window->maps);
 	range->state = VIRTIO_GPU_RANGE_MAPPING;
+	virtio_gpu_patience_begin(window, &range->patience);
 	trace_virtio_gpu_range_map(range);
 	virtio_gpu_range_send(range, vbuf);
 }
@@ -263,7 +382,6 @@ static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
 	struct virtio_gpu_window *window = vbuf->range->window;
 
-	WRITE_ONCE(window->heard, jiffies);
 	if (vbuf->range->closed) {
 		spin_lock(&window->lock);
 		window->closing--;
@@ -284,7 +402,7 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 
 	/* First: who needs room shall see that there is something to wait for. */
 	spin_lock(&window->lock);
-	range->sent = jiffies;
+	virtio_gpu_patience_begin(window, &range->patience);
 	if (list_empty(&range->link))
 		list_add_tail(&range->link, &window->leaving);
 	spin_unlock(&window->lock);
@@ -314,12 +432,26 @@ virtio_gpu_window_next_closed(struct virtio_gpu_window *window)
 		range = list_first_entry_or_null(&window->closed,
 						 struct virtio_gpu_range, link);
 	if (range) {
-		range->sent = jiffies;
+		virtio_gpu_patience_begin(window, &range->patience);
 		list_move_tail(&range->link, &window->leaving);
 		window->closing++;
 	}
 	spin_unlock(&window->lock);
 	return range;
+}
+
+static struct virtio_gpu_object *
+virtio_gpu_window_next_forgotten(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_object_vram *vram;
+
+	spin_lock(&window->lock);
+	vram = list_first_entry_or_null(
+		&window->forgotten, struct virtio_gpu_object_vram, forgotten);
+	if (vram)
+		list_del(&vram->forgotten);
+	spin_unlock(&window->lock);
+	return vram ? &vram->base : NULL;
 }
 
 static void virtio_gpu_window_close_work(struct work_struct *work)
@@ -328,6 +460,7 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 		container_of(work, struct virtio_gpu_window, close);
 	struct virtio_gpu_device *vgdev = window->vgdev;
 	struct virtio_gpu_range *range;
+	struct virtio_gpu_object *bo;
 	int idx;
 
 	if (!drm_dev_enter(vgdev->ddev, &idx)) {
@@ -335,6 +468,7 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 		wake_up_all(&window->wait);
 		return;
 	}
+	WRITE_ONCE(window->closer, current);
 	while ((range = virtio_gpu_window_next_closed(window))) {
 		virtio_gpu_range_unmap(range);
 		/* Its answer frees the object. */
@@ -342,7 +476,36 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 		virtio_gpu_notify(vgdev);
 		virtio_gpu_range_put(range);
 	}
+	WRITE_ONCE(window->closer, NULL);
+	while ((bo = virtio_gpu_window_next_forgotten(window))) {
+		virtio_gpu_cmd_unref_resource(vgdev, bo);
+		virtio_gpu_notify(vgdev);
+		/* Room is more urgent. */
+		if (!list_empty_careful(&window->closed)) {
+			queue_work(system_unbound_wq, &window->close);
+			break;
+		}
+	}
 	drm_dev_exit(idx);
+}
+
+/**
+ * virtio_gpu_window_forget - forget a closed blob that has no range
+ * @window: the window
+ * @bo: the blob, which nobody uses any more; it is freed in the end
+ *
+ * Not here: to send may have to wait for the host, and who closes a blob or the last
+ * mapping of one may have the mmap lock.
+ *
+ * Context: Process. The device cannot be unplugged meanwhile (drm_dev_enter()).
+ */
+void virtio_gpu_window_forget(struct virtio_gpu_window *window,
+			      struct virtio_gpu_object *bo)
+{
+	spin_lock(&window->lock);
+	list_add_tail(&to_virtio_gpu_vram(bo)->forgotten, &window->forgotten);
+	spin_unlock(&window->lock);
+	queue_work(system_unbound_wq, &window->close);
 }
 
 /**
@@ -375,6 +538,7 @@ void virtio_gpu_range_close(struct virtio_gpu_range *range,
 void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
 {
 	struct virtio_gpu_range *range;
+	struct virtio_gpu_object *bo;
 
 	cancel_work_sync(&window->close);
 	window->closing = 0;
@@ -383,6 +547,8 @@ void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
 		virtio_gpu_cleanup_object(range->closed);
 		virtio_gpu_range_put(range);
 	}
+	while ((bo = virtio_gpu_window_next_forgotten(window)))
+		virtio_gpu_cleanup_object(bo);
 }
 
 /* ---- Waiting for the host ---------------------------------------------- */
@@ -414,47 +580,14 @@ void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev)
 
 	if (!window)
 		return;
+	/* So that nobody gets a range that comes back because of that. */
+	spin_lock(&window->lock);
 	WRITE_ONCE(window->stopped, true);
+	spin_unlock(&window->lock);
 	wake_up_all(&window->wait);
 	wake_up_all(&vgdev->ctrlq.ack_queue);
 	wake_up_all(&vgdev->resp_wq);
 }
-
-/*
- * What is left of the time since a command was sent, or since the host answered
- * another one at @heard: it takes them in order, and each may cost it much (the
- * unmaps of a process that ended, say). Who comes when it is over gives the host a
- * moment all the same: it may be about to answer, and if the machine was stopped
- * meanwhile it had no chance to.
- */
-static unsigned long virtio_gpu_window_left(unsigned long sent,
-					    unsigned long heard)
-{
-	const unsigned long moment = HZ / 10, now = jiffies;
-	unsigned long deadline = virtio_gpu_window_timeout() +
-				 (time_after(heard, sent) ? heard : sent);
-
-	return time_before(now + moment, deadline) ? deadline - now : moment;
-}
-
-/*
- * wait_event_killable_timeout(), where the time begins anew with each answer.
- * 0 if the host has said nothing for that long.
- */
-#define virtio_gpu_window_wait(window, condition, sent) \
-	({ \
-		struct virtio_gpu_window *__window = (window); \
-		unsigned long __heard; \
-		long __ret; \
-\
-		do { \
-			__heard = READ_ONCE(__window->heard); \
-			__ret = wait_event_killable_timeout( \
-				__window->wait, condition, \
-				virtio_gpu_window_left(sent, __heard)); \
-		} while (!__ret && READ_ONCE(__window->heard) != __heard); \
-		__ret; \
-	})
 
 static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
 				       const char *what)
@@ -484,11 +617,11 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 	if (virtio_gpu_range_state(range) == VIRTIO_GPU_RANGE_MAPPING) {
 		atomic_long_inc(&window->waits);
 		ret = virtio_gpu_window_wait(
-			window,
+			window, window->wait,
 			virtio_gpu_range_state(range) !=
 					VIRTIO_GPU_RANGE_MAPPING ||
 				virtio_gpu_window_stopped(window),
-			range->sent);
+			&range->patience);
 		if (ret < 0)
 			return ret;
 		if (virtio_gpu_window_stopped(window))
@@ -500,29 +633,183 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
 }
 
 /**
- * virtio_gpu_window_queue_wait - wait until the host takes more commands
+ * virtio_gpu_window_lock - reserve a blob
  * @window: the window
+ * @resv: the reservation of the blob, which this task does not hold
  *
- * A command that finds the queue full waits uninterruptibly and without bound.
+ * Who has it may wait for the host, an execbuffer for room in the control queue, for
+ * example: a host that is silent is not waited for for ever. If it answers, the lock's
+ * own queue is better than to try again and again beside others that come in time.
+ *
+ * Context: Sleeps interruptibly.
+ * Return: 0, -EINTR or -ERESTARTSYS, -ETIMEDOUT, or -ENODEV for a device that goes.
+ */
+int virtio_gpu_window_lock(struct virtio_gpu_window *window,
+			   struct dma_resv *resv)
+{
+	struct virtio_gpu_patience patience;
+
+	virtio_gpu_patience_begin(window, &patience);
+	while (!dma_resv_trylock(resv)) {
+		if (virtio_gpu_window_stopped(window))
+			return -ENODEV;
+		if (virtio_gpu_patience_heard(window, &patience))
+			return dma_resv_lock_interruptible(resv, NULL);
+		if (time_after(jiffies,
+			       patience.since + virtio_gpu_window_timeout()))
+			return virtio_gpu_window_timed_out(window,
+							   "a blob is in use");
+		schedule_timeout_interruptible(1);
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+	}
+	return 0;
+}
+
+/* ---- Who gets room next ------------------------------------------------ */
+
+/**
+ * virtio_gpu_window_slots - free slots of the control queue that a command waits for
+ * @vgdev: the device, with a window or without
+ * @vbuf: the command
+ * @slots: what it takes
+ *
+ * Context: Any. The answer may be outdated; who is held up is woken up by
+ * virtio_gpu_window_leave_line().
+ * Return: the number of slots.
+ */
+unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
+				     const struct virtio_gpu_vbuffer *vbuf,
+				     unsigned int slots)
+{
+	struct virtio_gpu_window *window = vgdev->window;
+
+	if (!window || vbuf->range || list_empty(&window->line) ||
+	    READ_ONCE(window->closer) == current)
+		return slots;
+	return clamp(slots + VIRTIO_GPU_WINDOW_SLOTS, slots,
+		     max(slots, virtqueue_get_vring_size(vgdev->ctrlq.vq)));
+}
+
+/**
+ * virtio_gpu_window_line_up - this task wants room for a blob
+ * @window: the window
+ * @turn: the caller's; until virtio_gpu_window_leave_line()
+ *
+ * TTM evicts one blob after the other until there is room. Were it not for the order,
+ * who wants little would take each hole before it is large enough for who wants much.
+ *
+ * Context: Process; takes the window's lock.
+ */
+void virtio_gpu_window_line_up(struct virtio_gpu_window *window,
+			       struct virtio_gpu_turn *turn)
+{
+	virtio_gpu_patience_begin(window, &turn->patience);
+	spin_lock(&window->lock);
+	turn->since = jiffies;
+	list_add_tail(&turn->link, &window->line);
+	spin_unlock(&window->lock);
+}
+
+/**
+ * virtio_gpu_window_leave_line - this task has room, or gave up
+ * @window: the window
+ * @turn: its turn
+ *
+ * Context: Process; takes the window's lock.
+ */
+void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
+				  struct virtio_gpu_turn *turn)
+{
+	spin_lock(&window->lock);
+	list_del(&turn->link);
+	virtio_gpu_window_first_gets_on(window);
+	spin_unlock(&window->lock);
+	wake_up_all(&window->wait);
+	wake_up_all(&window->vgdev->ctrlq.ack_queue);
+}
+
+/*
+ * The first one, or one that overtakes: the first may want more than there will ever be,
+ * or blobs to go that somebody has reserved who waits for one behind it.
+ */
+static bool virtio_gpu_window_has_turn(struct virtio_gpu_window *window,
+				       struct virtio_gpu_turn *turn)
+{
+	struct virtio_gpu_turn *first;
+	bool has;
+
+	spin_lock(&window->lock);
+	first = list_first_entry(&window->line, struct virtio_gpu_turn, link);
+	has = first == turn ||
+	      time_after(jiffies, first->since + VIRTIO_GPU_WINDOW_OVERTAKE);
+	spin_unlock(&window->lock);
+	return has;
+}
+
+/**
+ * virtio_gpu_window_turn_wait - wait until it is this task's turn to ask for room
+ * @window: the window
+ * @turn: its turn
+ *
+ * Then wait until the host takes more commands: one that finds the queue full waits
+ * uninterruptibly and without bound. If the host was silent all the time, what is left
+ * of the timeout is less for each that waited, and not all of it one after the other.
  *
  * Context: Sleeps killably.
  * Return: 0, -ERESTARTSYS, -ETIMEDOUT, or -ENODEV for a device that goes.
  */
-int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window)
+int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
+				struct virtio_gpu_turn *turn)
 {
 	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
 	long ret;
 
-	ret = wait_event_killable_timeout(
-		ctrlq->ack_queue,
-		READ_ONCE(ctrlq->vq->num_free) >= VIRTIO_GPU_WINDOW_SLOTS ||
-			virtio_gpu_window_stopped(window),
-		virtio_gpu_window_timeout());
+	do {
+		ret = wait_event_killable_timeout(
+			window->wait,
+			virtio_gpu_window_has_turn(window, turn) ||
+				virtio_gpu_window_stopped(window),
+			HZ / 10);
+	} while (!ret);
+	if (ret < 0)
+		return ret;
+	if (virtio_gpu_patience_heard(window, &turn->patience))
+		virtio_gpu_patience_begin(window, &turn->patience);
+
+	ret = virtio_gpu_window_wait(window, ctrlq->ack_queue,
+				     virtio_gpu_window_stopped(window) ||
+					     READ_ONCE(ctrlq->vq->num_free) >=
+						     VIRTIO_GPU_WINDOW_SLOTS,
+				     &turn->patience);
 	if (ret < 0)
 		return ret;
 	if (virtio_gpu_window_stopped(window))
 		return -ENODEV;
-	return ret ? 0 : virtio_gpu_window_timed_out(window, "queue is full");
+	if (!ret)
+		return virtio_gpu_window_timed_out(window, "queue is full");
+	turn->deadline = jiffies + virtio_gpu_patience_left(&turn->patience);
+	return 0;
+}
+
+/**
+ * virtio_gpu_window_turn_over - has this task asked for room for long enough?
+ * @window: the window
+ * @turn: its turn; virtio_gpu_window_turn_wait() returned 0
+ * @progress: something came back that it waits for
+ *
+ * Context: Process.
+ * Return: true if it is to give up.
+ */
+bool virtio_gpu_window_turn_over(struct virtio_gpu_window *window,
+				 struct virtio_gpu_turn *turn, bool progress)
+{
+	if (progress)
+		virtio_gpu_patience_begin(window, &turn->patience);
+	if (virtio_gpu_patience_renew(window, &turn->patience) || progress)
+		turn->deadline =
+			jiffies + virtio_gpu_patience_left(&turn->patience);
+	return time_after(jiffies, turn->deadline);
 }
 
 /* ---- The window as a TTM memory type ----------------------------------- */
@@ -544,11 +831,9 @@ bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
 	u64 start, end;
 	bool room = false;
 
-	if (atomic_read(&window->entering))
-		return false;
 	spin_lock(&window->lock);
 	drm_mm_for_each_hole(node, &window->mm, start, end) {
-		room = end - start >= size;
+		room = list_empty(&window->line) && end - start >= size;
 		if (room)
 			break;
 	}
@@ -559,9 +844,9 @@ bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
 /* Ranges that will come back, as they were at one time. */
 struct virtio_gpu_awaited {
 	unsigned long returned; /* so many had come back */
-	unsigned long sent;	/* when the host was told of the next one */
-	unsigned int leaving;	/* that it was told of */
+	unsigned int leaving;	/* that the host was told of */
 	bool closed;		/* there are some that it will be told of */
+	struct virtio_gpu_patience patience; /* with the next one */
 };
 
 static void virtio_gpu_window_await(struct virtio_gpu_window *window,
@@ -572,11 +857,11 @@ static void virtio_gpu_window_await(struct virtio_gpu_window *window,
 	lockdep_assert_held(&window->lock);
 	*awaited = (struct virtio_gpu_awaited){
 		.returned = window->returned,
-		.sent = jiffies,
 	};
+	virtio_gpu_patience_begin(window, &awaited->patience);
 	list_for_each_entry(range, &window->leaving, link)
 		if (!awaited->leaving++)
-			awaited->sent = READ_ONCE(range->sent);
+			awaited->patience = range->patience;
 	awaited->closed = !list_empty(&window->closed);
 }
 
@@ -622,7 +907,9 @@ static int virtio_gpu_window_try(struct virtio_gpu_window *window,
 	int ret;
 
 	spin_lock(&window->lock);
-	ret = drm_mm_insert_node(&window->mm, node, size);
+	/* What is free by then the host may still show another blob at. */
+	ret = window->stopped ? -ENODEV :
+				drm_mm_insert_node(&window->mm, node, size);
 	virtio_gpu_window_await(window, awaited);
 	if (ret == -ENOSPC && (awaited->leaving || awaited->closed))
 		ret = -EAGAIN;
@@ -643,9 +930,6 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 	bool waited = false;
 	long ret;
 
-	/* What is free by now the host may still show another blob at. */
-	if (virtio_gpu_window_stopped(window))
-		return -ENODEV;
 	while ((ret = virtio_gpu_window_try(window, node, size, &now)) ==
 	       -EAGAIN) {
 		if (!waited)
@@ -654,14 +938,12 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 			 max(first.leaving, 1u))
 			return -ENOSPC;
 		waited = true;
-		if (virtio_gpu_window_stopped(window))
-			return -ENODEV;
 		atomic_long_inc(&window->waits);
 		ret = virtio_gpu_window_wait(
-			window,
+			window, window->wait,
 			virtio_gpu_window_returned(window) != now.returned ||
 				virtio_gpu_window_stopped(window),
-			now.sent);
+			&now.patience);
 		if (ret < 0)
 			return ret;
 		if (!ret)
@@ -784,6 +1066,8 @@ void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 	INIT_WORK(&window->close, virtio_gpu_window_close_work);
 	INIT_LIST_HEAD(&window->leaving);
 	INIT_LIST_HEAD(&window->lost);
+	INIT_LIST_HEAD(&window->line);
+	INIT_LIST_HEAD(&window->forgotten);
 	init_waitqueue_head(&window->wait);
 	drm_mm_init(&window->mm, 0, window->size);
 	virtio_gpu_manager_setup(window, &window->in_window,
@@ -792,6 +1076,46 @@ void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 				 &virtio_gpu_window_func);
 	virtio_gpu_manager_setup(window, &window->on_host, VIRTIO_GPU_PL_HOST,
 				 0, &virtio_gpu_host_func);
+}
+
+/* One that has a mapping; its reference is the caller's. */
+static struct virtio_gpu_range *
+virtio_gpu_window_next_iomapped(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range, *found = NULL;
+	struct drm_mm_node *node;
+
+	spin_lock(&window->lock);
+	drm_mm_for_each_node(node, &window->mm) {
+		range = container_of(node, struct virtio_gpu_range, node);
+		if (READ_ONCE(range->base.bus.addr) &&
+		    kref_get_unless_zero(&range->ref)) {
+			found = range;
+			break;
+		}
+	}
+	spin_unlock(&window->lock);
+	return found;
+}
+
+/**
+ * virtio_gpu_window_iounmap - drop the kernel's own mappings of the window
+ * @window: the window of a device that was unplugged: no fault makes new ones
+ *
+ * A blob lives for as long as user space has it mapped, though there is nothing behind
+ * it any more. What the kernel has noted of its addresses (the memory type) must not:
+ * they may be those of another device by then.
+ *
+ * Context: May sleep.
+ */
+void virtio_gpu_window_iounmap(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range;
+
+	while ((range = virtio_gpu_window_next_iomapped(window))) {
+		virtio_gpu_range_iounmap(range);
+		virtio_gpu_range_put(range);
+	}
 }
 
 static void virtio_gpu_manager_teardown(struct virtio_gpu_window *window,

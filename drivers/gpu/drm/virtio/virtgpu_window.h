@@ -19,10 +19,12 @@
 #include "virtgpu_ttm_compat.h"
 
 struct dma_buf;
+struct dma_resv;
 struct drm_file;
 struct drm_gem_object;
 struct drm_minor;
 struct seq_file;
+struct task_struct;
 struct virtio_gpu_device;
 struct virtio_gpu_object;
 struct virtio_gpu_object_params;
@@ -48,6 +50,34 @@ enum virtio_gpu_range_state {
 };
 
 /**
+ * struct virtio_gpu_patience - how long the host may go on without a word
+ * @since: when it was asked, or when it last said something that counts, in jiffies
+ * @until: the last of &virtio_gpu_window.answers that counts
+ *
+ * It takes commands in order, and each may cost it much: as long as it answers those
+ * that are ahead it is not silent. There are no more of them than its queue holds, so
+ * a host that leaves one out and answers all others is not waited for for ever.
+ */
+struct virtio_gpu_patience {
+	unsigned long since;
+	unsigned long until;
+};
+
+/**
+ * struct virtio_gpu_turn - a task's place among those that want room for a blob
+ * @link: in &virtio_gpu_window.line, under the window's lock
+ * @since: when it became the first, or something came back, in jiffies; under the lock
+ * @patience: with the host
+ * @deadline: when it gives up, in jiffies
+ */
+struct virtio_gpu_turn {
+	struct list_head link;
+	unsigned long since;
+	struct virtio_gpu_patience patience;
+	unsigned long deadline;
+};
+
+/**
  * struct virtio_gpu_range - a range of the window
  * @base: what TTM sees of it, until TTM frees it
  * @ref: TTM's reference, and one of every command under way
@@ -59,7 +89,7 @@ enum virtio_gpu_range_state {
  * @handle: the host's name of the blob
  * @state: written under the window's lock
  * @map_info: the host's word on caching; stable once it is mapped
- * @sent: when the last command was sent, in jiffies
+ * @patience: with the host, since the last command was sent
  *
  * It outlives TTM's interest: the addresses are given to another blob only when
  * the host has confirmed that this one is gone from there.
@@ -75,7 +105,19 @@ struct virtio_gpu_range {
 	u32 handle;
 	enum virtio_gpu_range_state state;
 	u32 map_info;
-	unsigned long sent;
+	struct virtio_gpu_patience patience;
+};
+
+/**
+ * struct virtio_gpu_failure - what came of a fault's last try, under the window's lock
+ * @task: whose it was, to be compared alone; NULL if it has been told
+ * @err: 0 or negative errno
+ * @when: in jiffies
+ */
+struct virtio_gpu_failure {
+	const struct task_struct *task;
+	int err;
+	unsigned long when;
 };
 
 /**
@@ -85,17 +127,20 @@ struct virtio_gpu_range {
  * @in_window: the blobs in the window
  * @on_host: the blobs that are not
  * @size: of the window in bytes
- * @lock: protects @mm, @closed, @leaving, @lost, @closing and the state of ranges
+ * @lock: protects @mm, all lists, @closing and the state of ranges
  * @mm: which addresses are taken
  * @closed: ranges of closed blobs that the host was not told of yet, oldest first
  * @closing: ranges of closed blobs among @leaving
- * @close: tells the host of @closed, a few at a time
+ * @forgotten: closed blobs without a range that the host was not told of yet
+ * @close: tells the host of @closed, a few at a time, and of @forgotten
+ * @closer: the task that does, while it does
  * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
  * @lost: ranges that the host did not unmap; never used again
  * @returned: counts the ranges that came back to @mm
- * @heard: when the host last answered a map or an unmap, in jiffies
- * @wait: woken up by every answer of the host
- * @entering: tasks that want room for a blob
+ * @answers: counts the commands that the host has answered, of any kind
+ * @heard: when it last answered one, in jiffies
+ * @wait: woken up by every answer to a map or an unmap
+ * @line: tasks that want room for a blob, the longest waiting first
  * @stopped: the device is about to go, so nobody is to wait for the host
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
@@ -115,13 +160,16 @@ struct virtio_gpu_window {
 	struct drm_mm mm;
 	struct list_head closed;
 	unsigned int closing;
+	struct list_head forgotten;
 	struct work_struct close;
+	const struct task_struct *closer;
 	struct list_head leaving;
 	struct list_head lost;
 	unsigned long returned;
+	unsigned long answers;
 	unsigned long heard;
 	wait_queue_head_t wait;
-	atomic_t entering;
+	struct list_head line;
 	bool stopped;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
@@ -141,6 +189,9 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range);
 void virtio_gpu_range_vacate(struct virtio_gpu_range *range, bool evict);
 void virtio_gpu_range_close(struct virtio_gpu_range *range,
 			    struct virtio_gpu_object *bo);
+void virtio_gpu_range_iounmap(struct virtio_gpu_range *range);
+void virtio_gpu_window_forget(struct virtio_gpu_window *window,
+			      struct virtio_gpu_object *bo);
 bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_asked(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_refused(const struct virtio_gpu_range *range);
@@ -150,11 +201,25 @@ unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
 				      unsigned long *returned);
 unsigned long
 virtio_gpu_window_returned(const struct virtio_gpu_window *window);
-int virtio_gpu_window_queue_wait(struct virtio_gpu_window *window);
+void virtio_gpu_window_heard(struct virtio_gpu_device *vgdev);
+unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
+				     const struct virtio_gpu_vbuffer *vbuf,
+				     unsigned int slots);
+int virtio_gpu_window_lock(struct virtio_gpu_window *window,
+			   struct dma_resv *resv);
+void virtio_gpu_window_line_up(struct virtio_gpu_window *window,
+			       struct virtio_gpu_turn *turn);
+int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
+				struct virtio_gpu_turn *turn);
+bool virtio_gpu_window_turn_over(struct virtio_gpu_window *window,
+				 struct virtio_gpu_turn *turn, bool progress);
+void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
+				  struct virtio_gpu_turn *turn);
 bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window);
 void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_setup(struct virtio_gpu_window *window);
 void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window);
+void virtio_gpu_window_iounmap(struct virtio_gpu_window *window);
 void virtio_gpu_window_teardown(struct virtio_gpu_window *window);
 void virtio_gpu_window_debugfs_init(struct drm_minor *minor);
 
