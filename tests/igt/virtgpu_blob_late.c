@@ -30,11 +30,27 @@
  * Description: While one thread waits for the host another one can fork. Without
  *	TTM: only when the host has answered
  *
+ * SUBTEST: late-munmap
+ * Description: The control queue is full, and a thread unmaps a blob that nobody else
+ *	has: another one can map and unmap. Without TTM: only when the host has answered
+ *
+ * SUBTEST: late-execbuffer
+ * Description: A thread sends commands for all blobs at once, all the time, while
+ *	another one uses them: each access ends before the timeout
+ *
  * SUBTEST: late-closed-busy
  * Description: Blobs that the GPU uses were closed, and take up the window: an access
  *	that needs room gets it from others, and does not wait for the GPU; if all of
  *	the window is theirs, it gets a SIGBUS after the timeout, and works when the
  *	GPU is done. Skipped without TTM
+ *
+ * SUBTEST: late-busy
+ * Description: The host answers, but has more to do for others than it can in the time
+ *	of the timeout: an access waits for its turn, and works
+ *
+ * SUBTEST: late-busy-queue
+ * Description: Others send more commands than the queue takes, all the time, to a host
+ *	that is slow: an access works all the same
  *
  * SUBTEST: late-guest-create
  * Description: A blob in the guest's memory is made while the host does not answer:
@@ -83,11 +99,18 @@
 #include "virtgpu_drm.h"
 
 #define STALL "/sys/module/late_host/parameters/stall"
+#define EVERY_MS "/sys/module/late_host/parameters/every_ms"
 #define TIMEOUT "/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms"
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define MAX_BLOBS 64
 #define MAX_FENCES 1000
+/* 10 s for the host, the timeout is 2. */
+#define BUSY_COMMANDS 100
+#define BUSY_EVERY_MS "100"
+/* Each slot of the queue is taken for 5 s. */
+#define FLOOD_EVERY_MS "20"
+#define FLOODERS 2
 
 static struct virtgpu gpu;
 static struct virtgpu_blob blob[MAX_BLOBS];
@@ -103,6 +126,7 @@ static void unstall_at_exit(int sig)
 {
 	(void)sig;
 	stall(false);
+	virtgpu_write_file(EVERY_MS, "0");
 }
 
 static double seconds_since(struct timespec *start)
@@ -279,9 +303,9 @@ static void test_sigbus(void)
 	igt_nsec_elapsed(&start);
 	igt_assert(virtgpu_is_sigbus(map[0]));
 	took = seconds_since(&start);
-	/* Once, although the fault is tried twice. */
+	/* Once, although the fault is tried twice: it would have the mmap lock then. */
 	igt_assert_f(took > 1.8 && took < 3.8, "it took %.1f s\n", took);
-	igt_assert_lt_u64(timeouts, virtgpu_window_count("timeouts"));
+	igt_assert_eq_u64(timeouts + 1, virtgpu_window_count("timeouts"));
 	igt_assert_eq(log_count(log, "*ERROR*"), 1);
 	close(log);
 	/* The first access finds its time over and the answer on its way. */
@@ -393,6 +417,124 @@ static void test_mmap_lock(void (*use)(void), bool maps_new)
 	munmap((void *)watch, sizeof(*watch));
 }
 
+static void flood(volatile unsigned int *sent);
+static void wait_for_gpu(void);
+
+/* A process that sends commands until it has to wait, and then until it is killed. */
+static pid_t fill_queue(volatile unsigned int *sent)
+{
+	unsigned int before;
+	pid_t pid;
+
+	*sent = 0;
+	fflush(NULL);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid)
+		flood(sent);
+	for (int i = 0; !*sent; i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+	stall(true);
+	/* The host may only be slow. */
+	for (int quiet = 0; quiet < 3;
+	     quiet = *sent == before ? quiet + 1 : 0) {
+		before = *sent;
+		sleep(1);
+	}
+	return pid;
+}
+
+static void *unmap_first(void *unused)
+{
+	igt_assert_eq(munmap(map[0], BLOB), 0);
+	map[0] = NULL;
+	return unused;
+}
+
+static void test_munmap(void)
+{
+	volatile unsigned int *sent = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile struct watch *watch = (void *)(sent + 1024 / sizeof(*sent));
+	pid_t pid, flooder;
+	pthread_t thread;
+
+	igt_assert(sent != MAP_FAILED);
+	virtgpu_write_file(TIMEOUT, "60000");
+	/* The first one is evicted, or the only one. */
+	make_blobs(virtgpu_ttm_blobs() ? 2 * virtgpu_window_size() / BLOB : 1);
+	virtgpu_blob_close(&gpu, &blob[0]);
+	/* This mapping has the last reference when the host has answered to that. */
+	igt_assert_eq(madvise(map[0], BLOB, MADV_DONTFORK), 0);
+	sleep(1);
+	flooder = fill_queue(sent);
+	pid = watch_then_unstall(watch);
+	igt_assert_eq(pthread_create(&thread, NULL, unmap_first, NULL), 0);
+	while (!watch->ended) {
+		map_and_unmap();
+		watch->taken++;
+		usleep(1000);
+	}
+	pthread_join(thread, NULL);
+	igt_assert_eq(waitpid(pid, NULL, 0), pid);
+	igt_assert_eq(kill(flooder, SIGKILL), 0);
+	igt_assert_eq(waitpid(flooder, NULL, 0), flooder);
+	igt_assert_eq(watch->moves, virtgpu_ttm_blobs());
+	wait_for_gpu();
+	free_blobs();
+	munmap((void *)sent, 4096);
+}
+
+#define EXEC_ROUNDS 10
+
+static volatile bool exec_stop;
+
+/* The driver reserves them one by one, and has the others while it waits for the last. */
+static void *exec_all(void *arg)
+{
+	uint32_t handles[MAX_BLOBS];
+
+	for (unsigned int i = 0; i < blobs; i++)
+		handles[i] = blob[blobs - 1 - i].handle;
+	while (!exec_stop)
+		virtgpu_submit_with(&gpu, handles, blobs);
+	return arg;
+}
+
+/*
+ * The last one needs the room of half the others, which go one after the other. (Of the
+ * window, the rest is to be free without TTM.)
+ */
+static void test_execbuffer(void)
+{
+	const unsigned int room = virtgpu_window_size() / BLOB;
+	unsigned int count = virtgpu_ttm_blobs() ? room : room / 4;
+	uint64_t large = room / 2 * BLOB;
+	pthread_t thread;
+
+	virtgpu_write_file(TIMEOUT, "2000");
+	virtgpu_open(&gpu, VIRTGPU_VIRGL);
+	for (blobs = 0; blobs < count; blobs++) {
+		virtgpu_blob(&gpu, blobs ? BLOB : large, &blob[blobs]);
+		map[blobs] = virtgpu_blob_mmap(&gpu, &blob[blobs]);
+		map[blobs][0] = blobs + 1;
+	}
+	exec_stop = false;
+	igt_assert_eq(pthread_create(&thread, NULL, exec_all, NULL), 0);
+	for (unsigned int round = 0; round < EXEC_ROUNDS; round++)
+		for (unsigned int i = 0; i < blobs; i++)
+			igt_assert(!virtgpu_is_sigbus(map[i]));
+	exec_stop = true;
+	pthread_join(thread, NULL);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	munmap(map[0], large);
+	map[0] = NULL;
+	free_blobs();
+}
+
 /* What ends the GPU's work on a blob when it is closed. */
 static int busy[MAX_BLOBS];
 
@@ -462,6 +604,122 @@ static void test_closed_busy(void)
 		igt_assert_eq(map[i][0], i + 1);
 	free_blobs();
 	virtgpu_window_wait_empty();
+}
+
+/* The host is needed for it: for an evicted blob, or the mapping of a new one. */
+static void use_host(void)
+{
+	if (virtgpu_ttm_blobs())
+		igt_assert_eq(map[0][0], 1);
+	else
+		map_new_blob();
+}
+
+/*
+ * Commands without fences: QEMU answers one with a fence when that is signalled, which
+ * may be behind what comes later.
+ */
+static void test_busy(void)
+{
+	struct timespec start = {};
+	struct virtgpu other;
+
+	virtgpu_write_file(TIMEOUT, "2000");
+	if (virtgpu_ttm_blobs())
+		make_evicted();
+	virtgpu_write_file(EVERY_MS, BUSY_EVERY_MS);
+	for (int i = 0; i < BUSY_COMMANDS / 2; i++) {
+		/* Makes a context, and ends it. */
+		virtgpu_open(&other, VIRTGPU_VIRGL);
+		virtgpu_close(&other);
+	}
+	igt_nsec_elapsed(&start);
+	use_host();
+	/* Or it was not behind them. */
+	igt_assert_f(seconds_since(&start) > 2.5, "the host was not busy\n");
+	virtgpu_write_file(EVERY_MS, "0");
+	if (virtgpu_ttm_blobs())
+		free_blobs();
+}
+
+/* How many commands each has sent is in @sent. */
+static void flood(volatile unsigned int *sent)
+{
+	struct virtgpu other;
+	int fence;
+
+	virtgpu_open(&other, VIRTGPU_VIRGL);
+	while (!__virtgpu_submit_nothing(&other, &fence)) {
+		close(fence);
+		++*sent;
+	}
+	_exit(1);
+}
+
+/* What was sent before is done. */
+static void wait_for_gpu(void)
+{
+	struct pollfd fence = { .events = POLLIN };
+	struct virtgpu other;
+
+	virtgpu_open(&other, VIRTGPU_VIRGL);
+	igt_assert_eq(__virtgpu_submit_nothing(&other, &fence.fd), 0);
+	igt_assert_eq(poll(&fence, 1, 60000), 1);
+	close(fence.fd);
+	virtgpu_close(&other);
+}
+
+static unsigned int flooded(const volatile unsigned int *sent)
+{
+	unsigned int sum = 0;
+
+	for (int i = 0; i < FLOODERS; i++)
+		sum += sent[i];
+	return sum;
+}
+
+static void test_busy_queue(void)
+{
+	volatile unsigned int *sent = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid[FLOODERS];
+	unsigned int before;
+
+	igt_assert(sent != MAP_FAILED);
+	virtgpu_write_file(TIMEOUT, "2000");
+	if (virtgpu_ttm_blobs())
+		make_evicted();
+	fflush(NULL);
+	for (int i = 0; i < FLOODERS; i++) {
+		pid[i] = fork();
+		igt_assert(pid[i] >= 0);
+		if (!pid[i])
+			flood(&sent[i]);
+	}
+	for (int i = 0; !sent[0] || !sent[1]; i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+	virtgpu_write_file(EVERY_MS, FLOOD_EVERY_MS);
+	/* Until the queue is full. */
+	do {
+		before = flooded(sent);
+		sleep(1);
+	} while (flooded(sent) - before > 100);
+	use_host();
+	/* They got on, too. */
+	igt_assert_lt(before, flooded(sent));
+	for (int i = 0; i < FLOODERS; i++)
+		igt_assert_eq(kill(pid[i], SIGKILL), 0);
+	virtgpu_write_file(EVERY_MS, "0");
+	for (int i = 0; i < FLOODERS; i++) {
+		igt_assert_eq(waitpid(pid[i], &gone_status, 0), pid[i]);
+		igt_assert(WIFSIGNALED(gone_status));
+	}
+	wait_for_gpu();
+	if (virtgpu_ttm_blobs())
+		free_blobs();
+	munmap((void *)sent, 4096);
 }
 
 static void guest_blob(struct virtgpu_blob *new)
@@ -741,10 +999,22 @@ int igt_main()
 	igt_describe(
 		"A process forks while a thread waits for the host (twin: within)");
 	igt_subtest("late-fork") test_mmap_lock(fork_and_wait, false);
+	igt_describe(
+		"The mmap lock while a thread unmaps a closed blob (twin: within)");
+	igt_subtest("late-munmap") test_munmap();
+	igt_describe("regression: commands for all blobs while they are used");
+	igt_subtest("late-execbuffer") test_execbuffer();
 	igt_describe("new call: closed blobs that the GPU still uses");
 	igt_subtest("late-closed-busy") test_closed_busy();
 	/* Or a failure would keep the others from unplugging. */
 	igt_fixture() end_busy();
+	igt_describe(
+		"regression: a host that is busy for longer than the timeout");
+	igt_subtest("late-busy") test_busy();
+	igt_fixture() virtgpu_write_file(EVERY_MS, "0");
+	igt_describe("regression: others keep the queue to a slow host full");
+	igt_subtest("late-busy-queue") test_busy_queue();
+	igt_fixture() virtgpu_write_file(EVERY_MS, "0");
 	igt_describe(
 		"A blob that is made while the host is late (twin: within)");
 	igt_subtest("late-guest-create") test_guest_create();

@@ -25,6 +25,12 @@
  *
  * SUBTEST: map-info-changes
  * Description: The host says something else each time that a blob comes in
+ *
+ * SUBTEST: map-info-unplug
+ * Description: The device goes away while a blob is mapped: the kernel has noted
+ *	nothing of its window any more, and the device that comes back may say something
+ *	else of the same addresses. Skipped without TTM, as the stock driver leaks blobs
+ *	that are closed after an unplug
  */
 #include <inttypes.h>
 #include <linux/virtio_gpu.h>
@@ -51,6 +57,9 @@ static const struct map_info {
 	{ "none", VIRTIO_GPU_MAP_CACHE_NONE, "write-back" },
 	{ "unknown", 0xf, "write-back" },
 };
+
+/* Its debugfs has another name while two devices are known. */
+static uint64_t window_base, window_size;
 
 static void host_says(int info)
 {
@@ -80,7 +89,7 @@ static unsigned long answers_changed(void)
 /* Ranges of the window whose memory type this is, or (@other) is not. */
 static unsigned int ranges_of_type(const char *type, bool other)
 {
-	uint64_t base = virtgpu_window_base(), start, end;
+	uint64_t start, end;
 	FILE *file = fopen(MEMTYPES, "r");
 	unsigned int ranges = 0;
 	char line[128], found[32];
@@ -89,7 +98,7 @@ static unsigned int ranges_of_type(const char *type, bool other)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "PAT: [mem %" SCNx64 "-%" SCNx64 "] %31s",
 			   &start, &end, found) != 3 ||
-		    start < base || start >= base + virtgpu_window_size())
+		    start < window_base || start >= window_base + window_size)
 			continue;
 		ranges += !strcmp(found, type) != other;
 	}
@@ -183,11 +192,49 @@ static void test_changes(void)
 	virtgpu_window_wait_empty();
 }
 
+static void test_unplug(void)
+{
+	const struct map_info *before = &infos[2], *after = &infos[0];
+	struct virtgpu_device device;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu, again;
+	uint32_t *words, *new_words;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
+	virtgpu_device(&device);
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	host_says(before->info);
+	words = map_and_write(&gpu, &blob);
+	assert_type(before);
+	virtgpu_unbind(&device);
+	igt_assert_eq(ranges_of_type("", true), 0);
+	igt_assert(virtgpu_is_sigbus(words));
+
+	virtgpu_bind(&device);
+	virtgpu_open(&again, VIRTGPU_VENUS);
+	host_says(after->info);
+	new_words = map_and_write(&again, &blob);
+	assert_type(after);
+	assert_words(new_words, 2654435761u);
+	igt_assert(virtgpu_is_sigbus(words));
+	host_says(-1);
+	munmap(new_words, BLOB);
+	munmap(words, BLOB);
+	virtgpu_close(&again);
+	virtgpu_close(&gpu);
+
+	/* Under the name that it had, for who comes next. */
+	virtgpu_unbind(&device);
+	virtgpu_bind(&device);
+}
+
 int igt_main()
 {
 	igt_fixture()
 	{
-		igt_require_f(virtgpu_window_base() >> 32,
+		window_base = virtgpu_window_base();
+		window_size = virtgpu_window_size();
+		igt_require_f(window_base >> 32,
 			      "the firmware's MTRRs rule below 4 GiB\n");
 		igt_install_exit_handler(host_says_the_truth);
 	}
@@ -199,4 +246,6 @@ int igt_main()
 	}
 	igt_describe("new call: the host changes its mind with an eviction");
 	igt_subtest("map-info-changes") test_changes();
+	igt_describe("new call: the device goes away and comes back");
+	igt_subtest("map-info-unplug") test_unplug();
 }

@@ -36,6 +36,10 @@
  *	window's size, each larger than theirs, are used: each access ends. Skipped
  *	without TTM
  *
+ * SUBTEST: window-beside-small
+ * Description: Others use small blobs all the time, of more than the window's size,
+ *	while blobs of half of it are used: each access ends. Skipped without TTM
+ *
  * SUBTEST: window-refused-map
  * Description: The host refuses to map a blob that was evicted: the access gets a
  *	SIGBUS, and the next one the contents when the host has changed its mind
@@ -79,6 +83,8 @@
 #define PAGE_WORDS 1024
 #define LARGE_BLOBS 6
 #define CHURNERS 2
+#define SMALL MIB(1)
+#define HALVES 3
 #define ENDS_SECONDS 90
 /* Of 3 page tables that may map a blob, and of the test; TTM's prefault would be 64. */
 #define FAULTS_MAX 16
@@ -372,22 +378,40 @@ static void churn(const atomic_bool *stop)
 	}
 }
 
-/* Each of a quarter of the window. */
-static void use_large_blobs(void)
+/* All of the window, and as much again. */
+static void use_small_blobs(const atomic_bool *stop)
 {
-	const uint64_t size = virtgpu_window_size() / 4;
+	const unsigned int count = 2 * virtgpu_window_size() / SMALL / CHURNERS;
+	volatile uint32_t *small[256];
+	struct virtgpu_blob one;
+	struct virtgpu own;
+
+	igt_assert_lte(count, 256);
+	virtgpu_open(&own, VIRTGPU_VENUS);
+	for (unsigned int i = 0; i < count; i++) {
+		virtgpu_blob(&own, SMALL, &one);
+		small[i] = virtgpu_blob_mmap(&own, &one);
+	}
+	while (!*stop)
+		for (unsigned int i = 0; !*stop && i < count; i++)
+			++*small[i];
+	virtgpu_close(&own);
+}
+
+static void use_large_blobs(unsigned int count, uint64_t size)
+{
 	uint32_t *large[LARGE_BLOBS];
 	struct virtgpu own;
 
 	virtgpu_open(&own, VIRTGPU_VENUS);
-	for (unsigned int i = 0; i < LARGE_BLOBS; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		struct virtgpu_blob one;
 
 		virtgpu_blob(&own, size, &one);
 		large[i] = virtgpu_blob_mmap(&own, &one);
 	}
 	for (unsigned int round = 0; round < ROUNDS; round++) {
-		for (unsigned int i = 0; i < LARGE_BLOBS; i++) {
+		for (unsigned int i = 0; i < count; i++) {
 			volatile uint32_t *word = large[i];
 
 			igt_assert_eq(*word, round ? i + 1 : 0);
@@ -397,7 +421,8 @@ static void use_large_blobs(void)
 	virtgpu_close(&own);
 }
 
-static void test_beside_churn(void)
+static void test_beside(void (*others)(const atomic_bool *stop),
+			unsigned int count, uint64_t size)
 {
 	atomic_bool *stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -407,9 +432,9 @@ static void test_beside_churn(void)
 	igt_fork(child, 1 + CHURNERS)
 	{
 		if (child) {
-			churn(stop);
+			others(stop);
 		} else {
-			use_large_blobs();
+			use_large_blobs(count, size);
 			*stop = true;
 		}
 	}
@@ -705,7 +730,11 @@ int igt_main()
 	igt_fixture() heal();
 	igt_describe(
 		"new call: an access ends while others make and close blobs");
-	igt_subtest("window-beside-churn") test_beside_churn();
+	igt_subtest("window-beside-churn")
+		test_beside(churn, LARGE_BLOBS, virtgpu_window_size() / 4);
+	igt_describe("new call: an access ends while others use small blobs");
+	igt_subtest("window-beside-small")
+		test_beside(use_small_blobs, HALVES, virtgpu_window_size() / 2);
 	igt_describe("new call: stock maps a blob once, when it is made");
 	igt_subtest("window-refused-map") test_refused_map();
 	igt_fixture() heal();

@@ -15,7 +15,8 @@
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
 
-#define RENDER_NODE "/dev/dri/renderD128"
+#define RENDER_NODE "/dev/dri/renderD%d"
+#define RENDER_FIRST 128
 #define DEBUGFS "/sys/kernel/debug/dri/0/"
 #define PARAMETER "/sys/module/virtio_gpu/parameters/ttm_blobs"
 /* Every unmap may take the host 100 ms, and there may be a thousand. */
@@ -54,6 +55,19 @@ static int virtgpu_ioctl(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : 0;
 }
 
+/* A device that went away has its number for as long as somebody uses it. */
+static int open_render_node(void)
+{
+	char path[32];
+	int fd = -1;
+
+	for (int i = 0; fd < 0 && i < 3; i++) {
+		snprintf(path, sizeof(path), RENDER_NODE, RENDER_FIRST + i);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	return fd;
+}
+
 void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context)
 {
 	struct drm_virtgpu_context_set_param param = {
@@ -68,7 +82,7 @@ void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context)
 
 	memset(gpu, 0, sizeof(*gpu));
 	gpu->context = context;
-	gpu->fd = open(RENDER_NODE, O_RDWR | O_CLOEXEC);
+	gpu->fd = open_render_node();
 	igt_require_fd(gpu->fd);
 	if (context != VIRTGPU_DEFAULT_CONTEXT)
 		igt_assert_eq(virtgpu_ioctl(gpu->fd,
@@ -311,6 +325,21 @@ int __virtgpu_submit_nothing(struct virtgpu *gpu, int *fence)
 
 	*fence = exec.fence_fd;
 	return ret;
+}
+
+void virtgpu_submit_with(struct virtgpu *gpu, const uint32_t *handles,
+			 unsigned int count)
+{
+	uint32_t cmd[] = { VIRGL_NOP };
+	struct drm_virtgpu_execbuffer exec = {
+		.size = sizeof(cmd),
+		.command = (uintptr_t)cmd,
+		.bo_handles = (uintptr_t)handles,
+		.num_bo_handles = count,
+	};
+
+	igt_assert_eq(
+		virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec), 0);
 }
 
 static void dmabuf_use(unsigned long request, void *arg)

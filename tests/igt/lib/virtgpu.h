@@ -80,6 +80,9 @@ void virtgpu_copy(struct virtgpu *gpu, const struct virtgpu_blob *from,
 
 /* A command that does nothing, in a virgl context: its fence as a sync_file. */
 int __virtgpu_submit_nothing(struct virtgpu *gpu, int *fence);
+/* The same for blobs, which the driver reserves in this order; without a fence. */
+void virtgpu_submit_with(struct virtgpu *gpu, const uint32_t *handles,
+			 unsigned int count);
 
 /* As a driver that imports the dma-buf sees it: tests/kmod/dmabuf_use.h. */
 struct dmabuf_use_look;
