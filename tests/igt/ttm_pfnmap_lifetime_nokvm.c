@@ -19,6 +19,17 @@
  */
 
 /**
+ * SUBTEST: %s-i1-every-pte-is-marked
+ * Description: Each page is looked at when its PTE is made, in a fresh BO and in
+ *	one that was swapped out: it is marked by then. On stock not all are. Needs
+ *	pte_watch.ko
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ */
+
+/**
  * SUBTEST: mode-i4-with-kvm-keeps
  * Description: The twin of the following: a VM without any memory, that never
  *	ran, is enough to keep what its process frees
@@ -85,6 +96,64 @@ static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 	igt_assert_eq_u64(counters.sets_exposed, mode);
 	igt_assert_eq_u64(counters.chunks_marked, mode ? info.chunks : 0);
 	bo->refused = marked < bo->pages;
+}
+
+#define PTE_WATCH "/sys/module/pte_watch/parameters/"
+
+static void pte_watch_set(const char *path, const char *value)
+{
+	FILE *file = fopen(path, "we");
+
+	igt_assert(file);
+	igt_assert(fprintf(file, "%s\n", value) > 0);
+	igt_assert_eq(fclose(file), 0);
+}
+
+static unsigned long pte_watch_get(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long value;
+
+	igt_assert(file);
+	igt_assert_eq(fscanf(file, "%lu", &value), 1);
+	fclose(file);
+	return value;
+}
+
+/* Touches every page; returns how many were not marked at their PTE. */
+static unsigned long touch_watched(const struct kvm_bo *bo)
+{
+	unsigned long ptes, unmarked;
+
+	pte_watch_set(PTE_WATCH "ptes", "0");
+	pte_watch_set(PTE_WATCH "unmarked", "0");
+	for (uint32_t i = 0; i < bo->pages; i++)
+		((volatile char *)bo->map)[(size_t)i * KVM_GUEST_PAGE] = i;
+	ptes = pte_watch_get(PTE_WATCH "ptes");
+	unmarked = pte_watch_get(PTE_WATCH "unmarked");
+	igt_info("%s: %lu PTEs made, %lu of pages that were not marked\n",
+		 vttm_kind_name(bo->kind), ptes, unmarked);
+	/* Each touch makes some for the pages behind it, perhaps again. */
+	igt_assert_lte_u64(bo->pages, ptes);
+	return unmarked;
+}
+
+static void every_pte_is_marked(struct kvm_bo *bo, const void *arg)
+{
+	int mode = vttm_open(VTTM_MODE);
+	unsigned long unmarked[2];
+
+	(void)arg;
+	/* The twin's pages are judged as if it had opted in. */
+	pte_watch_set(PTE_WATCH "reserved",
+		      vttm_policy_is(mode, "reserved") ? "Y" : "N");
+	close(mode);
+	unmarked[0] = touch_watched(bo);
+	igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
+	unmarked[1] = touch_watched(bo);
+	for (int i = 0; i < 2; i++)
+		igt_assert_eq(!unmarked[i], bo->kind == VTTM_MODE);
+	bo->refused = unmarked[0];
 }
 
 static void *sleep_thread(void *arg)
@@ -260,6 +329,10 @@ int igt_main()
 		.fn = touched_is_marked,
 		.size = KVM_BO_MIB(2),
 	};
+	const struct kvm_bo_test pte_test = {
+		.fn = every_pte_is_marked,
+		.size = KVM_BO_MIB(64),
+	};
 	const struct kvm_bo_test keep_test = { .fn = keeps, .size = SIZE };
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
@@ -267,6 +340,14 @@ int igt_main()
 		igt_subtest_f("%s-i1-touched-page-is-marked",
 			      vttm_kind_name(kind))
 			kvm_bo_run(kind, &mark_test);
+
+		igt_describe("A page is marked when its PTE is made.");
+		igt_subtest_f("%s-i1-every-pte-is-marked", vttm_kind_name(kind))
+		{
+			igt_require_f(!access(PTE_WATCH "ptes", W_OK),
+				      "pte_watch.ko is not loaded\n");
+			kvm_bo_run(kind, &pte_test);
+		}
 	}
 
 	igt_describe("twin: a process with a VM keeps what it frees.");

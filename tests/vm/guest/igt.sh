@@ -15,9 +15,11 @@ policy=*)
 esac
 # shellcheck disable=SC2086 # none or one
 vttm_modules "$wanted" $parameters
-# For the tests of what a VM still holds, and of who may have a reference.
+# For the tests of what a VM still holds, of who may have a reference, and of when a
+# page is marked.
 load kvm_hold
 load gup_try
+load pte_watch
 # A block device, for O_DIRECT, which is not tested on the debug kernels.
 case $(uname -r) in
 *-debug) ;;
