@@ -32,8 +32,10 @@
  * Description: The device is pulled: the guest then sees the dummy page,
  *	pages it could still hold stay in quarantine, nothing crashes
  */
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "drm_mode.h"
 #include "igt.h"
 #include "kvm_bo.h"
 
@@ -146,8 +148,63 @@ static void assert_quarantined(const struct kvm_bo *bo, bool reserved)
 	igt_assert_eq_u64(counters.pages_quarantined, reserved ? bo->pages : 0);
 }
 
+/*
+ * Ioctls, and mmap(), of a pulled device fail, whatever they are given. Valid
+ * arguments, so that nothing else is wrong with them.
+ */
+static void assert_gone(const struct kvm_bo *bo, uint64_t offset)
+{
+	struct drm_vttm_create create = { .size = KVM_GUEST_PAGE };
+	struct drm_vttm_swapout swapout = { .handle = bo->handle };
+	struct drm_vttm_move move = { .handle = bo->handle };
+	struct drm_vttm_page page = { .handle = bo->handle };
+	struct drm_vttm_info info = { .handle = bo->handle };
+	struct drm_vttm_param param = { .param = VTTM_PARAM_LIVE_BOS };
+	struct drm_vttm_ctl ctl = { .op = VTTM_CTL_UNPLUG };
+	struct drm_vttm_purge purge = { .handle = bo->handle };
+	struct drm_vttm_pfn pfn = { .pfn = 256 };
+	struct drm_mode_create_dumb dumb = {
+		.height = 64,
+		.width = 64,
+		.bpp = 32,
+	};
+	struct drm_mode_map_dumb map = { .handle = bo->handle };
+	struct drm_prime_handle prime = { .handle = bo->handle };
+	struct drm_gem_close gem_close = { .handle = bo->handle };
+	const struct {
+		const char *name;
+		unsigned long request;
+		void *arg;
+	} ioctls[] = {
+		{ "CREATE", DRM_IOCTL_VTTM_CREATE, &create },
+		{ "SWAPOUT", DRM_IOCTL_VTTM_SWAPOUT, &swapout },
+		{ "MOVE", DRM_IOCTL_VTTM_MOVE, &move },
+		{ "PAGE", DRM_IOCTL_VTTM_PAGE, &page },
+		{ "INFO", DRM_IOCTL_VTTM_INFO, &info },
+		{ "PARAM", DRM_IOCTL_VTTM_PARAM, &param },
+		{ "CTL", DRM_IOCTL_VTTM_CTL, &ctl },
+		{ "PURGE", DRM_IOCTL_VTTM_PURGE, &purge },
+		{ "PFN", DRM_IOCTL_VTTM_PFN, &pfn },
+		{ "CREATE_DUMB", DRM_IOCTL_MODE_CREATE_DUMB, &dumb },
+		{ "MAP_DUMB", DRM_IOCTL_MODE_MAP_DUMB, &map },
+		{ "export", DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime },
+		{ "GEM_CLOSE", DRM_IOCTL_GEM_CLOSE, &gem_close },
+	};
+
+	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]); i++) {
+		int ret = vttm_ioctl(bo->fd, ioctls[i].request, ioctls[i].arg);
+
+		igt_assert_f(ret == -ENODEV, "%s: %s\n", ioctls[i].name,
+			     strerror(-ret));
+	}
+	igt_assert(mmap(NULL, bo->size, PROT_READ, MAP_SHARED, bo->fd,
+			offset) == MAP_FAILED);
+	igt_assert_eq(errno, ENODEV);
+}
+
 static void unplug(struct kvm_bo *bo, const void *arg)
 {
+	const uint64_t offset = vttm_mmap_offset(bo->fd, bo->handle);
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
 	struct kvm_guest *guest = guest_create(bo);
 	char *device = strdup(vttm_dev_name(bo->fd));
@@ -169,8 +226,8 @@ static void unplug(struct kvm_bo *bo, const void *arg)
 	kvm_guest_run_ok(guest, &job);
 	assert_quarantined(bo, reserved);
 
-	/* Ioctls of a pulled device fail; its BOs end with the file. */
-	igt_assert_eq(__vttm_close_bo(bo->fd, bo->handle), -ENODEV);
+	assert_gone(bo, offset);
+	/* Its BOs end with the file. */
 	bo->handle = 0;
 	kvm_bo_fini(bo);
 	kvm_guest_destroy(guest);

@@ -331,6 +331,7 @@ static void enable_twice(enum vttm_kind kind)
 	kvm_bo_check_counts(&bo);
 	kvm_bo_fini(&bo);
 	igt_assert_eq_u64(vttm_param(fd, VTTM_PARAM_OPTED_IN), 1);
+	igt_assert(!vttm_policy_is(fd, "off"));
 	close(fd);
 }
 
@@ -346,6 +347,7 @@ static void enable_after_first_bo(enum vttm_kind kind)
 	vttm_munmap(bo.map, bo.size);
 	assert_errno(vttm_ctl(bo.fd, VTTM_CTL_ENABLE_AGAIN), -EBUSY);
 	igt_assert_eq_u64(vttm_param(bo.fd, VTTM_PARAM_OPTED_IN), 0);
+	igt_assert(vttm_policy_is(bo.fd, "off"));
 
 	bo.map = vttm_mmap(bo.fd, bo.handle, bo.size);
 	verify(bo.map, 2);
@@ -794,6 +796,9 @@ static void ioctl_handles(enum vttm_kind kind)
 	close(fd);
 }
 
+/* Bytes that an argument may be too long by */
+static const size_t surplus[] = { 1, 7, 8, 64, 4096, 16000 };
+
 /* An argument of any size: its first bytes are those of @args, then garbage. */
 static int sized_ioctl(int fd, unsigned int nr, const void *args, size_t size,
 		       size_t sent)
@@ -808,10 +813,51 @@ static int sized_ioctl(int fd, unsigned int nr, const void *args, size_t size,
 			  buf);
 }
 
+/* Those of which more than the handle or the PFN must be 0 */
+static void purge_and_pfn_sizes(int fd, uint32_t handle)
+{
+	const struct drm_vttm_purge purge = { .handle = handle };
+	const struct drm_vttm_purge padded = { .handle = handle, .pad = 1 };
+	const struct drm_vttm_pfn pfn = { .pfn = 256 };
+	const struct drm_vttm_pfn counted = { .pfn = 256, .count = 1 };
+	const struct drm_vttm_pfn none = { .pfn = ~0ull };
+
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PURGE, &purge, sizeof(purge), 0),
+		     -ENOENT);
+	assert_errno(
+		sized_ioctl(fd, DRM_VTTM_PURGE, &padded, sizeof(padded), 4), 0);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PURGE, &padded, sizeof(padded),
+				 5),
+		     -EINVAL);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PFN, &none, sizeof(none), 0), 0);
+	assert_errno(
+		sized_ioctl(fd, DRM_VTTM_PFN, &counted, sizeof(counted), 8), 0);
+	assert_errno(sized_ioctl(fd, DRM_VTTM_PFN, &counted, sizeof(counted),
+				 9),
+		     -EINVAL);
+	for_each_entry(i, surplus)
+	{
+		assert_errno(sized_ioctl(fd, DRM_VTTM_PURGE, &purge,
+					 sizeof(purge),
+					 sizeof(purge) + surplus[i]),
+			     0);
+		assert_errno(sized_ioctl(fd, DRM_VTTM_PURGE, &padded,
+					 sizeof(padded),
+					 sizeof(padded) + surplus[i]),
+			     -EINVAL);
+		assert_errno(sized_ioctl(fd, DRM_VTTM_PFN, &pfn, sizeof(pfn),
+					 sizeof(pfn) + surplus[i]),
+			     0);
+		assert_errno(sized_ioctl(fd, DRM_VTTM_PFN, &counted,
+					 sizeof(counted),
+					 sizeof(counted) + surplus[i]),
+			     -EINVAL);
+	}
+}
+
 /* DRM takes missing bytes for zeroes and ignores surplus ones. */
 static void ioctl_sizes(enum vttm_kind kind)
 {
-	static const size_t longer[] = { 1, 7, 8, 64, 4096, 16000 };
 	int fd = open_device(kind);
 	const struct drm_vttm_info bo = {
 		.handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED),
@@ -839,18 +885,19 @@ static void ioctl_sizes(enum vttm_kind kind)
 	assert_errno(sized_ioctl(fd, DRM_VTTM_PARAM, &unknown, sizeof(unknown),
 				 4),
 		     -EINVAL);
+	purge_and_pfn_sizes(fd, bo.handle);
 	/* Not CTL: shortened to nothing it means VTTM_CTL_UNPLUG. */
 
-	for_each_entry(i, longer)
+	for_each_entry(i, surplus)
 	{
 		assert_errno(sized_ioctl(fd, DRM_VTTM_INFO, &bo, sizeof(bo),
-					 sizeof(bo) + longer[i]),
+					 sizeof(bo) + surplus[i]),
 			     0);
 		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &new, sizeof(new),
-					 sizeof(new) + longer[i]),
+					 sizeof(new) + surplus[i]),
 			     0);
 		assert_errno(sized_ioctl(fd, DRM_VTTM_CREATE, &bad, sizeof(bad),
-					 sizeof(bad) + longer[i]),
+					 sizeof(bad) + surplus[i]),
 			     -EINVAL);
 	}
 	close(fd);

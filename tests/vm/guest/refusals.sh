@@ -28,8 +28,10 @@ check() {
 
 # since_fresh: what the kernel said since the last fresh().
 since_fresh() { dmesg | sed "1,/rig-fresh-$FRESH\$/d"; }
-# told TEXT: it said so. told_once TEXT: in one line, no more.
+# told TEXT: it said so. told_once TEXT: in one line, no more. not_told TEXT: it did not,
+# as far as can be said: the log has not been overwritten since.
 told() { since_fresh | grep -qF "$1"; }
+not_told() { dmesg | grep -q "rig-fresh-$FRESH\$" && ! told "$1"; }
 told_once() { [ "$(since_fresh | grep -cF "$1")" = 1 ]; }
 not() { ! "$@"; }
 active() { [ "$(cat $ACTIVE 2>/dev/null)" = "$1" ]; }
@@ -144,7 +146,7 @@ parameters() {
 	check parameter-trailing-comma-is-refused ttm_refused 'Invalid argument' pfnmap=amdgpu,
 	check parameter-bad-character-is-refused ttm_refused 'Invalid argument' "pfnmap=amd/gpu"
 	check parameter-latin-1-letter-is-refused ttm_refused 'Invalid argument' "pfnmap=$(printf 'amd\344gpu')"
-	check parameter-active-is-read-only not fresh pfnmap_active=1
+	check parameter-active-is-read-only ttm_refused 'Operation not permitted' pfnmap_active=1
 
 	check parameter-unknown-policy-is-refused ttm_refused 'Invalid argument' pfnmap_policy=naive
 	check parameter-unknown-policy-says-why told "takes auto, reserved or counted"
@@ -163,7 +165,38 @@ parameters() {
 	fresh pfnmap=all
 	modprobe vttm optin=1
 	check parameter-all-and-the-driver-asks-too active "vttm.0 reserved"
-	check parameter-all-no-refusal not told "not opted in"
+	check parameter-all-no-refusal not_told "not opted in"
+	check not-told-wants-the-log-since-then lost_log
+	vttm_parameters
+}
+
+# What is not in a log whose beginning is lost was perhaps told before.
+lost_log() (
+	FRESH=never
+	not not_told "not opted in"
+)
+
+# Of the test driver.
+vttm_parameters() {
+	fresh
+	for value in vram_mb=0 vram_mb=1048576 vram_mb=4294967296 vram_mb=-1 vram_mb= vram_mb=x driver= \
+		vm_ops=x vm_ops= optin=x dma_alloc=2; do
+		check "parameter-vttm-$value-is-refused" vttm_refused "$value"
+	done
+	check parameter-vttm-vram-says-why told "vttm: vram_mb=0 must be 1 to "
+	check parameter-vttm-driver-says-why told "vttm: driver= needs a name"
+	check parameter-vttm-good-ones-load modprobe vttm vram_mb=1 driver=other vm_ops=ttm optin=Y
+	check parameter-vttm-good-ones-walk walks ok
+	modprobe -r vttm
+}
+
+# vttm_refused PARAMETER: the load fails and leaves nothing.
+vttm_refused() {
+	case "$1" in
+	vram_mb=4294967296) error='Numerical result out of range' ;;
+	*) error='Invalid argument' ;;
+	esac
+	refused "$error" modprobe vttm "$1" && not loaded vttm
 }
 
 # The same again and again, by the one command that loads the module.
@@ -263,6 +296,8 @@ drivers_leak_nothing() {
 	for n in $(seq $REPEAT); do
 		modprobe vttm driver=vmwgfx && modprobe -r vttm &&
 			modprobe vttm dma_alloc=1 && modprobe -r vttm || return 1
+		! modprobe vttm vram_mb=0 2>/dev/null && ! modprobe vttm driver= 2>/dev/null &&
+			! modprobe vttm vm_ops=x 2>/dev/null || return 1
 		fresh pfnmap=nosuchdriver && modprobe vttm optin=0 || return 1
 		unloaded
 	done
