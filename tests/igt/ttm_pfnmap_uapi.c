@@ -101,7 +101,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -109,6 +108,7 @@
 #include <unistd.h>
 
 #include "drm_mode.h"
+#include "freemem.h"
 #include "igt.h"
 #include "kvm_bo.h"
 
@@ -147,62 +147,14 @@ static uint64_t live_bos(enum vttm_kind kind)
 	return live;
 }
 
-/*
- * Not MemFree: that leaves out the pages that each CPU keeps for its next
- * allocations, which can be tens of MiB.
- */
-static long free_kib(void)
-{
-	FILE *file = fopen("/proc/zoneinfo", "re");
-	long pages = 0, n;
-	char line[256];
-
-	igt_assert(file);
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " pages free %ld", &n) == 1 ||
-		    sscanf(line, " count: %ld", &n) == 1)
-			pages += n;
-	fclose(file);
-	igt_assert_lt(0, pages);
-	return pages * (PAGE / 1024);
-}
-
-static void drop_caches(void)
-{
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
-
-	igt_assert_fd(fd);
-	/* Also empties TTM's page pools, which are a cache, too. */
-	igt_assert_eq(write(fd, "3", 1), 1);
-	close(fd);
-}
-
-/* What KASAN keeps of freed objects, to see who still uses them, can be much. */
-static void shrink_slabs(void)
-{
-	glob_t shrinks;
-
-	igt_assert_eq(glob("/sys/kernel/slab/*/shrink", 0, NULL, &shrinks), 0);
-	for (size_t i = 0; i < shrinks.gl_pathc; i++) {
-		int fd = open(shrinks.gl_pathv[i], O_WRONLY | O_CLOEXEC);
-
-		/* A cache may have gone meanwhile. */
-		if (fd < 0)
-			continue;
-		igt_assert(write(fd, "1", 1) == 1 || errno == ENODEV);
-		close(fd);
-	}
-	globfree(&shrinks);
-}
-
 static void read_state(struct state *state)
 {
 	memset(state, 0, sizeof(*state));
-	drop_caches();
+	freemem_drop_caches();
 	state->live_bos[VTTM_STOCK] = live_bos(VTTM_STOCK);
 	state->live_bos[VTTM_MODE] = live_bos(VTTM_MODE);
 	state->has_counters = !__vttm_counters(NULL, &state->counters);
-	state->free_kib = free_kib();
+	state->free_kib = freemem_kib();
 }
 
 /* What differs between two states, or NULL */
@@ -246,7 +198,7 @@ static const char *wait_for_state(const struct state *before, struct state *now)
 		    igt_nsec_elapsed(&start) > SETTLE_SECONDS * 1000000000ull)
 			return what;
 		if (before->free_kib - now->free_kib > LOST_KIB_MAX)
-			shrink_slabs();
+			freemem_shrink_slabs();
 		usleep(50000);
 	}
 }

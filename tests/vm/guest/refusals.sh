@@ -234,6 +234,8 @@ named() {
 # vm_ops VALUE: what no name tells is found at the first mapping, before a page is
 # marked, and switches the mode off; or later, and that mapping is refused.
 vm_ops() {
+	unloaded
+	remember
 	fresh
 	modprobe vttm optin=0 "vm_ops=$1"
 	check "i3-$1-stock-maps" walks "Bad address"
@@ -255,6 +257,8 @@ vm_ops() {
 	echo ttm >$VM_OPS
 	check "i3-$1-good-mapping-works-again" walks ok
 	check "i3-$1-nothing-in-use" [ -z "$(in_use)" ]
+	unloaded
+	check "i3-$1-nothing-lost" nothing_lost
 }
 
 # asks SUBTEST WHY: IGT asks for what cannot be and checks the errno; the log
