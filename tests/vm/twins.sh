@@ -11,7 +11,8 @@
 #   new call:    stock TTM has nothing that could be called
 #   control:     about the tests themselves, not about TTM
 # One line PASS|FAIL PROGRAM for each program, and one of documented.py, which looks
-# for each subtest in the test's documentation.
+# for each subtest in the test's documentation. The last says whether each invariant, I1
+# to I8, has tests of its name that make check runs, and that are not stock's alone.
 # The first lines are about the checks themselves.
 
 . "$(dirname "$0")/lib.sh"
@@ -51,8 +52,31 @@ verdict() {
 	fi
 }
 
+# names of subtests on stdin; the invariants that have none.
+without_test() {
+	local names i
+	names=$(grep -v '^stock-')
+	for i in {1..8}; do
+		grep -qE "(^|-)i$i-" <<<"$names" || echo "I$i"
+	done
+}
+
+invariants() {
+	local without
+	without=$(without_test | xargs)
+	if [ -n "$without" ]; then
+		echo "FAIL invariants no test that make check runs has the name of: $without"
+	else
+		echo "PASS invariants I1 to I8 have tests each"
+	fi
+}
+
 self_test() {
 	local want
+	printf '%s\n' {mode-,stock-}i1-a i2-b mode-i3-c c-i4-d stock-i5-e i6-f mode-i7 xi8-g |
+		without_test | xargs | grep -qx 'I5 I7 I8' ||
+		{ echo "FAIL invariants the check does not find what has no test" && exit 1; }
+	echo "PASS invariants-self-test the check finds what has no test, and nothing else"
 	want='a-lone-one mode-without-twin mode-wrong-twin'
 	alone <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
 		SUB a-lone-one file.c:1:
@@ -92,9 +116,18 @@ self_test
 documented() { "$VM_DIR/in-root.sh" python3 /src/tests/vm/documented.py "$@"; }
 documented --self-test
 "$VM_DIR/build-igt.sh" >&2
-for program in "$BUILD"/igt/{ttm,virtgpu}_*; do
-	name=${program##*/}
-	"$VM_DIR/in-root.sh" "/build/igt/$name" --describe | verdict "$name"
-	"$VM_DIR/in-root.sh" "/build/igt/$name" --list-subtests | documented "/src/tests/igt/$name.c"
-done | tee "$BUILD/twins"
+subtests=$BUILD/twins.subtests
+: >"$subtests"
+{
+	for program in "$BUILD"/igt/{ttm,virtgpu}_*; do
+		name=${program##*/}
+		"$VM_DIR/in-root.sh" "/build/igt/$name" --describe | verdict "$name"
+		"$VM_DIR/in-root.sh" "/build/igt/$name" --list-subtests >"$subtests.one"
+		documented "/src/tests/igt/$name.c" <"$subtests.one"
+		# make check-debug alone runs these.
+		[ "$name" = ttm_pfnmap_faults ] || cat "$subtests.one" >>"$subtests"
+	done
+	invariants <"$subtests"
+} | tee "$BUILD/twins"
+rm -f "$subtests" "$subtests.one"
 ! grep -q '^FAIL ' "$BUILD/twins"
