@@ -6,8 +6,10 @@
 
 Silent if all is well. Run in the repository. What a kernel-doc directive names must be
 a file, each of its :functions: and each ``function()`` of ours must be defined in it or
-somewhere in the sources.
+somewhere in the sources. A ``mode-name``, ``stock-name`` or ``i4-name`` must be one of
+IGT's subtests, with or without the device before the invariant; * stands for anything.
 """
+import fnmatch
 import pathlib
 import re
 import sys
@@ -16,9 +18,15 @@ from docutils.core import publish_doctree
 from docutils.parsers.rst import Directive, directives
 from docutils.utils import SystemMessage
 
+import documented
+
 OURS = re.compile(r"``((?:__)?(?:ttm_pfnmap|virtio_gpu_(?:window|range|guest))_\w+)\(\)``")
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for top in ("drivers", "include")
                     for path in pathlib.Path(top).rglob("*.[ch]"))
+SUBTEST = re.compile(r"``((?:\*-i[1-8]|i[1-8]|mode|stock)-[\w*-]+)``")
+SUBTESTS = set().union(*(documented.all_of(path.read_text(encoding="utf-8"))
+                         for path in pathlib.Path("tests/igt").glob("*.c")))
+SUBTESTS |= {re.sub(r"^(mode|stock)-", "", name) for name in SUBTESTS}
 complaints = []
 
 
@@ -52,6 +60,9 @@ def check(path):
     publish_doctree(text, source_path=path, settings_overrides={"halt_level": 2, "report_level": 2, "syntax_highlight": "none"})
     for name in sorted(set(OURS.findall(text))):
         need(path, name, SOURCES)
+    for name in sorted(set(SUBTEST.findall(text))):
+        if not fnmatch.filter(SUBTESTS, name):
+            complaints.append(f"{path}: no test has a subtest {name}")
 
 
 def main(*paths):

@@ -36,8 +36,13 @@ def names_of(comment):
             yield subtest.replace("%s", "{}").format(*words)
 
 
+def all_of(text):
+    """The names of all the subtests that a test's text describes."""
+    return set(itertools.chain.from_iterable(map(names_of, COMMENT.findall(text))))
+
+
 def verdict(name, text, subtests):
-    described = set(itertools.chain.from_iterable(map(names_of, COMMENT.findall(text))))
+    described = all_of(text)
     wrong = [f"not described: {' '.join(sorted(subtests - described)[:5])}"] if subtests - described else []
     if described - subtests:
         wrong.append(f"no subtest: {' '.join(sorted(described - subtests)[:5])}")
@@ -54,8 +59,13 @@ def self_test():
     print("PASS documented the check finds what is not described, and what is no subtest")
 
 
-if sys.argv[1:] == ["--self-test"]:
-    self_test()
-else:
-    path = pathlib.Path(sys.argv[1])
+def main(argument):
+    if argument == "--self-test":
+        self_test()
+        return
+    path = pathlib.Path(argument)
     print(verdict(path.stem, path.read_text(encoding="utf-8"), set(sys.stdin.read().split())))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
