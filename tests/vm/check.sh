@@ -187,6 +187,25 @@ gpu_stream() {
 	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
 	vm_suite gpu "$1" mesa.stock gpu mesa.sh ttm_blobs=0 300
+	VM_RUN=run-chain-vm.sh
+	chain_suite "$1" chain ttm_blobs=1 900
+	chain_suite "$1" chain.stock ttm_blobs=0 600
+}
+
+# chain_suite KERNEL NAME MODE SECONDS: a guest's guest. Its kernel may fail over what is
+# emulated twice (it was seen to hang, and to warn in __hrtimer_run_queues(), with the
+# stock driver as well): a run in which it did not end, or complained, is made again, and
+# the third's failures stay. What it finds wrong with its memory is judged at once.
+chain_suite() {
+	local raw=$RAW/gpu.$1.$2.txt try
+	! has_result "gpu.$1.$2" || return 0
+	for try in 1 2 3; do
+		rm -f "$raw"
+		vm_suite gpu "$1" "$2" gpu chain.sh "$3" "$4"
+		grep -qE '^FAIL (l2-ends|l2-kernel-log)' "$raw" && [ "$try" -lt 3 ] || break
+		printf '        the guest of the guest of %s did not end well, try %d: %s\n' \
+			"gpu.$1.$2" "$try" "$(grep -m 1 -E '^FAIL (l2-ends|l2-kernel-log)' "$raw")"
+	done
 }
 
 # The CPU is Intel's, in an emulator that is slower than QEMU.
@@ -233,7 +252,7 @@ plan_kernel() {
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
-		fbdev fbdev.stock mesa mesa.stock; do
+		fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
 	plan intel "$1" short
@@ -346,22 +365,7 @@ kunit_stream() {
 	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
 }
 
-# chain_suites KERNEL: a guest's guest, with the images that gpu_stream has made.
-chain_suites() {
-	local VM_RUN=run-chain-vm.sh
-	mkdir -p "$RAW"
-	vm_suite gpu "$1" chain gpu chain.sh ttm_blobs=1 900
-	vm_suite gpu "$1" chain.stock gpu chain.sh ttm_blobs=0 600
-	cat "$RAW/gpu.$1.chain"{,.stock}.txt
-	! grep -q '^FAIL' "$RAW/gpu.$1.chain"{,.stock}.txt
-}
-
 case "${1:-}" in
---chain)
-	pin_kernel "$2"
-	chain_suites "$2"
-	exit
-	;;
 --stream)
 	stream "$2"
 	exit

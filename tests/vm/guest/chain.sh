@@ -36,7 +36,7 @@ l2_start() {
 	touch "$l2.out" "$l2.console"
 	env XDG_RUNTIME_DIR=/tmp ${2:+LD_PRELOAD=$2} timeout -s KILL "$l2_seconds" \
 		/usr/bin/qemu-system-x86_64 -nodefaults -no-user-config -no-reboot \
-		-machine q35 -accel kvm -cpu host -smp 2 -m 512 -trace kvm_set_user_memory \
+		-machine q35 -accel kvm -cpu host -smp 1 -m 512 -trace kvm_set_user_memory \
 		-kernel /dev/vdb -initrd /tmp/l2.cpio -append \
 		"console=ttyS0,115200 loglevel=6 panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60 rig.script=chain-l2.sh rig.args=$blobs" \
 		-display egl-headless,rendernode=/dev/dri/renderD128 \
