@@ -6,44 +6,11 @@
 # a kernel whose KVM does not guess, "encrypted" one that is told that SME is active,
 # "sev-es" one that is told that the CPU has SEV-ES.
 
-ACTIVE=/sys/module/ttm/parameters/pfnmap_active
-COUNTERS=/sys/kernel/debug/ttm_pfnmap
+. /guest/checks.sh
 VM_OPS=/sys/module/vttm/parameters/vm_ops
-# What a test of leaks does, it does so often that 32 KiB lost each time are found;
-# ttm.ko alone has 200. It prints what is missing in the end: 80 to 170 KiB where
-# this was written, of slabs that grew and the like, however often it is done.
-LOST_KIB=512
+# Each test of leaks does what it does so often that 32 KiB lost each time are found;
+# ttm.ko alone has 200.
 REPEAT=16
-
-# check NAME COMMAND...: PASS if it succeeds.
-check() {
-	name=$1
-	shift
-	if "$@"; then
-		echo "PASS $name"
-	else
-		echo "FAIL $name ($*); the last kernel messages: $(dmesg | tail -n 4 | tr '\n' '|')"
-	fi
-}
-
-# since_fresh: what the kernel said since the last fresh().
-since_fresh() { dmesg | sed "1,/rig-fresh-$FRESH\$/d"; }
-# told TEXT: it said so. told_once TEXT: in one line, no more. not_told TEXT: it did not,
-# as far as can be said: the log has not been overwritten since.
-told() { since_fresh | grep -qF "$1"; }
-not_told() { dmesg | grep -q "rig-fresh-$FRESH\$" && ! told "$1"; }
-told_once() { [ "$(since_fresh | grep -cF "$1")" = 1 ]; }
-not() { ! "$@"; }
-active() { [ "$(cat $ACTIVE 2>/dev/null)" = "$1" ]; }
-loaded() { [ -d "/sys/module/$1" ]; }
-
-# fresh [PARAMETER...]: ttm anew, with these parameters.
-fresh() {
-	unloaded || echo "FAIL fresh ttm could not be unloaded"
-	FRESH=$((${FRESH:-0} + 1))
-	echo "rig-fresh-$FRESH" >/dev/kmsg
-	modprobe ttm "$@" 2>/tmp/modprobe
-}
 
 # refused ERROR COMMAND...: it fails, for this reason.
 refused() {
@@ -57,14 +24,6 @@ ttm_refused() {
 	error=$1
 	shift
 	! fresh "$@" && grep -q "$error" /tmp/modprobe
-}
-
-# shown COMMAND...: what it printed into /tmp/walk is shown if it fails.
-shown() {
-	"$@" || {
-		cat /tmp/walk
-		return 1
-	}
 }
 
 # walks RESULT: what a KVM guest makes of a 64 MiB BO.
@@ -83,59 +42,6 @@ cannot_map() {
 igt() {
 	/igt/ttm_pfnmap_uapi --run-subtest "$1" >/tmp/walk 2>&1
 	shown grep -q "Subtest $1: SUCCESS" /tmp/walk
-}
-
-# Free memory with the pages that each CPU keeps for itself, in KiB; caches, and
-# TTM's pools with them, are given back first.
-free_kib() {
-	echo 4 >/proc/sys/vm/drop_caches # without a word in the log
-	echo 3 >/proc/sys/vm/drop_caches
-	awk '$1 == "pages" && $2 == "free" { n += $3 }
-		$1 == "count:" { n += $2 }
-		END { print n * 4 }' /proc/zoneinfo
-}
-
-# The mode's counters that are 0 when nothing is in use, those that are not;
-# nothing without ttm.
-in_use() {
-	[ ! -f $COUNTERS ] || awk '
-		NR == 1 { split($0, name) }
-		$1 == "total" {
-			for (i in name)
-				if (name[i] ~ /exposed|marked|quarantined|leaked|records/ && $i != 0)
-					printf "%s=%s ", name[i], $i
-		}' $COUNTERS
-}
-
-# remember: what is free now, with nothing in use.
-remember() {
-	[ -z "$(in_use)" ] || echo "FAIL remember the mode is in use already: $(in_use)"
-	FREE=$(free_kib)
-}
-
-# seen COUNTER: what is in use shows in it.
-seen() { in_use | grep -q "$1=[1-9]"; }
-lost_kib() { echo $((FREE - $(free_kib))); }
-
-# nothing_lost: it is free again, perhaps after a moment, and nothing is in use.
-nothing_lost() {
-	n=0
-	while { [ "$(lost_kib)" -gt $LOST_KIB ] || [ -n "$(in_use)" ]; } && [ $n -lt 50 ]; do
-		n=$((n + 1))
-		usleep 100000
-	done
-	echo "lost: $(lost_kib) KiB of $FREE KiB, in use: $(in_use)"
-	[ "$(lost_kib)" -le $LOST_KIB ] && [ -z "$(in_use)" ]
-}
-
-# unloaded: neither ttm nor what needs it; what ttm needs, which goes along, is
-# there.
-unloaded() {
-	modprobe -r vttm 2>/dev/null
-	modprobe -r drm_ttm_helper 2>/dev/null
-	modprobe -r ttm 2>/dev/null
-	modprobe drm
-	not loaded ttm
 }
 
 parameters() {
@@ -376,7 +282,7 @@ unload() {
 	check leak-check-sees-quarantined seen pages_quarantined
 	check leak-check-sees-records seen records
 	check i8-driver-unloads-beside-it rmmod vttm
-	check i8-quarantine-is-of-a-device-that-is-gone grep -q '^vttm.0 gone ' $COUNTERS
+	check i8-quarantine-is-of-a-device-that-is-gone grep -q '^vttm.0 gone ' "$COUNTERS"
 	modprobe -r drm_ttm_helper 2>/dev/null
 	check i8-ttm-does-not not rmmod ttm
 	check i8-vfio-neither-while-pages-are-marked not modprobe vfio
@@ -390,12 +296,6 @@ unload() {
 	check i4-empty-when-the-vmm-is-gone [ "$(quarantined)" = 0 ]
 	check i8-nothing-lost nothing_lost
 	check i8-then-ttm-unloads rmmod ttm
-}
-
-# The column is found by its name in the table's first line.
-quarantined() {
-	awk 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "pages_quarantined") col = i }
-		$1 == "total" { print $col }' $COUNTERS
 }
 
 # The check itself: 2 MiB that are kept are missing.
