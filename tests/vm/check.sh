@@ -151,6 +151,24 @@ our_image() {
 	"$VM_DIR/initramfs.sh" "$1" check ours $MODULES
 }
 
+# ttm_users KERNEL: the modules that depend on ttm, as Debian ships them.
+ttm_users() {
+	awk -F : '$2 ~ /\/ttm\.ko/ { sub(/.*\//, "", $1); sub(/\.ko.*/, "", $1); print $1 }' \
+		"$(kernel_dir "$1")/usr/lib/modules/$(kernel_release "$1")/modules.dep"
+}
+
+# Debian's drivers on our ttm.ko, and one of them with its device; and the stock twin.
+drivers_suites() {
+	local VM_QEMU='-device bochs-display'
+	export VM_QEMU
+	# shellcheck disable=SC2046 # one module a word
+	FILES=tools/dumb_walk:tools/verify_pages "$VM_DIR/initramfs.sh" "$1" drivers ours \
+		kvm-amd $(ttm_users "$1")
+	FILES=tools/dumb_walk "$VM_DIR/initramfs.sh" "$1" drivers-stock stock kvm-amd bochs
+	vm_suite drivers "$1" ours drivers stock-drivers.sh ours 400
+	vm_suite drivers "$1" stock drivers-stock stock-drivers.sh stock 180
+}
+
 plan_hazards() {
 	local program
 	for program in $HAZARDS ${SWAPOUTS:+churn.reserved}; do
@@ -235,6 +253,8 @@ plan_kernel() {
 	plan abi "$1" vm-ops
 	plan smoke "$1" smoke
 	plan demo "$1" demo
+	plan drivers "$1" ours
+	plan drivers "$1" stock
 	plan bench "$1" bench
 	plan bench "$1" blobs
 	plan rig "$1" self-test
@@ -263,6 +283,7 @@ stream() {
 	our_image "$1"
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
 	suite demo "$1" demo make -C "$REPO" "KERNEL=$1" demo
+	drivers_suites "$1"
 	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
 	for program in $(igt_programs); do
 		vm_suite igt "$1" "$program" check igt.sh "$program" 900
