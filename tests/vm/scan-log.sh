@@ -23,7 +23,10 @@ scan() {
 			"|divide error|scheduling while atomic|sleeping function|Out of memory|oom-kill" \
 			"|page allocation failure|DMA-API|Unknown symbol|disagrees about version|version magic" \
 			"|Machine check|double fault|detected stall|Objects remaining|corrupted page table" \
-			"|Freeing .* in use|non-zero (mapcount|pgtables_bytes)|ODEBUG|leaked (ttm|page)|Bad swap"
+			"|Freeing .* in use|non-zero (mapcount|pgtables_bytes)|ODEBUG|leaked (ttm|page)|Bad swap" \
+			"|x86/PAT: .*(fail|conflict|invalid|freeing|, got )|bad p[gu4m]d" \
+			"|do not look as they were left|not as the TTM pool hands them out|a mapping is not VM_PFNMAP" \
+			"|cannot get fresh pages instead of reused"
 		follow = "cut here|Call Trace|RIP: |Tainted: |end trace|page dumped because|Modules linked in|Hardware name"
 		while ((getline text < announced) > 0)
 			if (text != "" && text !~ /^#/)
@@ -96,6 +99,16 @@ RIP: 0010:ttm_tt_unpopulate+0x21/0x60 [ttm]
 CPU: 0 PID: 77 Comm: vttm Tainted: G           OE      6.1.0-56-amd64 #1  Debian 6.1.192-2
 RCU callback double-/use-after-free debug is enabled.
 rcu: RCU callback double-/use-after-free
+x86/PAT: reserve_ram_pages_type failed [mem 0x0f8c1000-0x0f8c1fff], track uncached-minus, req write-combining
+x86/PAT: virtgpu_blob_wi:209 freeing invalid memtype [mem 0xfa000000-0xfa1fffff]
+x86/PAT: Xorg:87 conflicting memory types fa000000-fa200000 write-combining<->uncached-minus
+x86/PAT: Xorg:87 map pfn RAM range req write-combining for [mem 0x0f8c1000-0x0f8c1fff], got write-back
+mm/pgtable-generic.c:51: bad pmd 0000000012345678(80000000f8c001e7)
+mm/pgtable-generic.c:29: bad p4d 0000000012345678(80000000f8c001e7)
+[TTM pfnmap] vttm.0: 4 pages at PFN f8c1 do not look as they were left; they are never used again
+[TTM pfnmap] vttm.0: a BO has pages that are not as the TTM pool hands them out; KVM guests may be unable to use it
+[TTM pfnmap] vttm.0: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags 4044433): a driver bug; access to it is SIGBUS
+[TTM pfnmap] a BO that is pinned cannot get fresh pages instead of reused ones; access to it is SIGBUS
 END
 	while IFS= read -r line; do
 		verdict passes "[    3.141592] $line"
@@ -105,6 +118,8 @@ ttm: module verification failed: signature and/or required key missing - taintin
 clocksource: Long readout interval, skipping watchdog check: cs_nsec: 1012345678 wd_nsec: 1012345111
 hrtimer: interrupt took 8461093 ns
 kvm_amd: Nested Paging enabled
+x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  
+x86/PAT: PAT support disabled via boot option.
 rcu: 	RCU callback double-/use-after-free debug is enabled.
 END
 	warn='WARNING: CPU: 1 PID: 9 at virt/kvm/kvm_main.c:179 kvm_is_zone_device_page+0x4d/0x60 [kvm]'

@@ -36,7 +36,10 @@ case " $* " in
 *" virtgpu_blob_guest "*) load vttm optin=0 || exit 1 ;;
 esac
 for program; do
+	# Where the stock driver's mappings are moved, or unmapped in part.
+	[ "$mode $program" != 'ttm_blobs=0 virtgpu_blob_window' ] || announce 'freeing invalid memtype'
 	one_program "$program"
+	[ "$mode $program" != 'ttm_blobs=0 virtgpu_blob_window' ] || announce_end
 done
 cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
 rmmod late_host host_map_info host_refuses dmabuf_use

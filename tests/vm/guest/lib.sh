@@ -81,9 +81,10 @@ list_hazards() {
 }
 
 # hazards TEXT OPTION...: run some; naive makes the kernel print TEXT. What it has
-# broken may also come to light between two of them: hazards_end ends it.
+# broken may also come to light between two of them, or in the next BO: hazards_end
+# ends it.
 hazards() {
-	[ "$wanted" != naive ] || announce "$1|Bad page state"
+	[ "$wanted" != naive ] || announce "$1|Bad page state|not as the TTM pool hands them out"
 	shift
 	{
 		"/igt/$program" "$@"
