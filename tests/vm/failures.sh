@@ -353,10 +353,20 @@ plain_user() {
 	verdict plain-user-without-sub-ids
 }
 
-# skip NAME REASON
+# skip NAME REASON: for what is not ours, and each REASON is one of skips.allowed; what
+# has gone wrong already is a failure.
 skip() {
-	echo "SKIP $1 $2"
-	problem=''
+	if [ -n "$problem" ]; then verdict "$1"; else echo "SKIP $1 $2"; fi
+}
+
+# mirror_answers: asked by apt in the tree of the cache, as root, which is no part of what
+# is tried. A mirror that answers and has not what is asked for is no reason to skip.
+mirror_answers() {
+	local mirror
+	mirror=$(sed -n 's/^deb \(\[.*\] \)\?\([^ ]*\) trixie .*/\2/p' "$(layer_dir base)/etc/apt/sources.list" | head -n 1)
+	"${RIG[@]}" "CACHE=$CACHE" "$copy/tests/vm/in-root.sh" /usr/lib/apt/apt-helper -o APT::Sandbox::User=root \
+		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
+		download-file "$mirror/dists/trixie/InRelease" /tmp/InRelease >"$dir/mirror" 2>&1 </dev/null
 }
 
 # fetch_uidmap TO: its programs, from Debian, and nothing of it on this machine.
@@ -371,38 +381,43 @@ fetch_uidmap() {
 
 # From nothing, without root.
 plain_user_makes() {
-	local id make plain=$dir/plain user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	local id rig make plain=$dir/plain user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	local why='' what=plain-user-makes-all
 	# Inside of the namespace that a plain user has there are no others' ids.
 	if [ "$(awk '{ ids += $3 } END { printf "%.0f", ids }' /proc/self/uid_map)" -lt 300000 ]; then
-		skip plain-user-makes-all "this run is a plain user's own"
+		why="this run is a plain user's own"
+	elif ! "${user[@]}" unshare --user true 2>"$said"; then
+		why="this machine has no user namespaces for plain users"
+	elif [ ! -f /etc/subuid ] || [ ! -f /etc/subgid ]; then
+		why="this machine has no /etc/subuid and /etc/subgid"
+	elif ! command -v newuidmap apt-get >"$said"; then
+		why="this machine has neither newuidmap nor an apt-get to fetch it"
+	elif ! mirror_answers; then
+		why="the Debian mirror cannot be reached"
+	fi
+	if [ -n "$why" ]; then
+		skip $what "$why"
 		return
 	fi
 	mkdir -p "$plain"/{cache,uidmap}
 	command -v newuidmap >"$said" || fetch_uidmap "$plain/uidmap"
 	for id in subuid subgid; do
 		echo "65534:200000:65536" >"$dir/$id"
-		[ -n "$problem" ] || mount --bind "$dir/$id" "/etc/$id" || complain "there is no /etc/$id"
+		mount --bind "$dir/$id" "/etc/$id"
 	done
-	if [ -n "$problem" ]; then
-		skip plain-user-makes-all "$problem"
-		mounts=$(mount_points)
-		return
-	fi
 	mount --bind "$plain" /mnt
 	mounts=$(mount_points)
 	cp -a "$copy" /mnt/repo
 	rm -rf /mnt/repo/build
 	chown -R 65534:65534 /mnt/repo /mnt/cache
-	make=("${user[@]}" "${RIG[@]}" "PATH=/mnt/uidmap/usr/bin:$PATH" CACHE=/mnt/cache
-		make -C /mnt/repo "KERNEL=$kernel" modules)
-	if ! "${make[@]}" >"$said" 2>&1 </dev/null && grep -q 'The Debian mirror cannot be reached' "$said"; then
-		skip plain-user-makes-all "the Debian mirror cannot be reached"
-	else
+	rig=("${user[@]}" "${RIG[@]}" "PATH=/mnt/uidmap/usr/bin:$PATH" CACHE=/mnt/cache)
+	make=("${rig[@]}" make -C /mnt/repo "KERNEL=$kernel" modules)
+	if [ -z "$problem" ]; then
 		works "${make[@]}"
-		[ -s "/mnt/repo/build/$kernel/ttm/ttm.ko" ] || complain "it made no ttm.ko"
 		made_once "${make[@]}"
-		verdict plain-user-makes-all
+		[ -s "/mnt/repo/build/$kernel/ttm/ttm.ko" ] || complain "it made no ttm.ko"
 	fi
+	verdict $what
 	umount /etc/subuid /etc/subgid /mnt
 	mounts=$(mount_points)
 	rm -rf "$plain"
@@ -420,7 +435,10 @@ new_kernel() {
 		"$(suite_of "$kernel")" "/cache/kernels/apt-$(suite_of "$kernel")" resolve >"$said" 2>&1; then
 		mv "$old" "$own/kernels/$name"
 		echo "$name" >"$own/kernels/$kernel.current"
-		if [ -n "$problem" ]; then verdict new-kernel; else skip new-kernel "the Debian mirror cannot be reached"; fi
+		if mirror_answers; then
+			complain "the mirror answers, and the kernel cannot be had: $(tail -n 3 "$said" | tr '\n' ' ')"
+		fi
+		skip new-kernel "the Debian mirror cannot be reached"
 		return
 	fi
 	during "....   fetch Debian's $kernel-" kill_it "${make[@]}"

@@ -7,8 +7,8 @@
 PLAN holds one line for every suite that was to run: SUITE KERNEL FILE.
 RAW/SUITE.KERNEL.FILE.txt holds what it printed: IGT's text, or lines
 PASS|FAIL|SKIP NAME MESSAGE. OUT receives SUITE.xml. The rig has all that the tests
-need, so a skipped one is a failure, unless ALLOWED (skips.allowed) says why it may
-skip. The exit code is 0 if all passed, 1 if something failed, 2 if a suite did not
+need, so a skipped one is a failure, unless ALLOWED (skips.allowed) has what it says
+and why that is no failure. The exit code is 0 if all passed, 1 if something failed, 2 if a suite did not
 run or its results could not be read or written.
 """
 import fnmatch
@@ -21,6 +21,7 @@ from collections import OrderedDict
 LINE = re.compile(r"^(PASS|FAIL|SKIP) (\S+) ?(.*)$")
 START = re.compile(r"^Starting (dynamic )?subtest: (\S+)")
 END = re.compile(r"^(Dynamic s|S)ubtest (\S+): (\w+)(?: \((\d+\.\d+)s\))?")
+ALLOWED = re.compile(r'^(\S+) (\S+) "([^"]+)" (\S.*)$')
 IGT = {"SUCCESS": "PASS", "SKIP": "SKIP"}
 
 
@@ -114,16 +115,16 @@ def parse(run, lines):
 
 
 def read_allowed(path):
-    """Lines CLASSNAME NAME REASON; the first two may hold shell wildcards."""
+    """Lines CLASSNAME NAME "MESSAGE" REASON; all but the last may hold shell wildcards."""
     allowed = []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
-            words = line.split(maxsplit=2)
-            if not words or words[0].startswith("#"):
+            if not line.split() or line.startswith("#"):
                 continue
-            if len(words) < 3:
-                raise ValueError(f"{path}: a skip without a reason: {line.strip()}")
-            allowed.append(words)
+            words = ALLOWED.match(line)
+            if not words:
+                raise ValueError(f"{path}: a skip without a message or a reason: {line.strip()}")
+            allowed.append(words.groups())
     return allowed
 
 
@@ -131,8 +132,9 @@ def judge_skips(run, allowed):
     for name, (verdict, message, seconds) in run.cases.items():
         if verdict != "SKIP":
             continue
-        reasons = [reason.strip() for where, what, reason in allowed
-                   if fnmatch.fnmatchcase(run.classname(), where) and fnmatch.fnmatchcase(name, what)]
+        reasons = [reason.strip() for where, what, said, reason in allowed
+                   if fnmatch.fnmatchcase(run.classname(), where) and fnmatch.fnmatchcase(name, what)
+                   and fnmatch.fnmatchcase(message, said)]
         if reasons:
             run.cases[name] = (verdict, f"{message} (allowed: {reasons[0]})", seconds)
         else:

@@ -88,11 +88,13 @@ says results-no-end "the test program did not end" LISTED=a SUCCESS=a
 
 skipping=(LISTED=a LISTED=b SUCCESS=a SKIP=b EXIT=0 PROGRAM-END=p)
 says results-skip "skipped, which skips.allowed does not allow" "${skipping[@]}"
-echo "$kernel.reserved.* c another test" >"$dir/allowed"
+echo "$kernel.reserved.* c \"SKIP\" another test" >"$dir/allowed"
 says results-skip-of-another "1 passed, 1 failed, 0 skipped" "${skipping[@]}"
-echo "$kernel.reserved.* b" >"$dir/allowed"
-says results-skip-without-a-reason "a skip without a reason" "${skipping[@]}"
-echo "$kernel.reserved.* b it needs a thing" >"$dir/allowed"
+echo "$kernel.reserved.* b \"another reason\" it needs a thing" >"$dir/allowed"
+says results-skip-for-another-reason "1 passed, 1 failed, 0 skipped" "${skipping[@]}"
+echo "$kernel.reserved.* b \"SKIP\"" >"$dir/allowed"
+says results-skip-without-a-reason "a skip without a message or a reason" "${skipping[@]}"
+echo "$kernel.reserved.* b \"SK*\" it needs a thing" >"$dir/allowed"
 results >"$dir/said" 2>&1 || echo "FAIL results-skip-allowed it failed"
 said results-skip-allowed "1 passed, 0 failed, 1 skipped"
 cp "$dir/igt.xml" "$dir/said"
