@@ -379,9 +379,9 @@ fetch_uidmap() {
 	umount /var/lib/apt/lists /var/cache/apt
 }
 
-# From nothing, without root.
+# From nothing, without root, as far as a VM that runs.
 plain_user_makes() {
-	local id rig make plain=$dir/plain user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	local id rig make file plain=$dir/plain user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 	local why='' what=plain-user-makes-all
 	# Inside of the namespace that a plain user has there are no others' ids.
 	if [ "$(awk '{ ids += $3 } END { printf "%.0f", ids }' /proc/self/uid_map)" -lt 300000 ]; then
@@ -415,7 +415,14 @@ plain_user_makes() {
 	if [ -z "$problem" ]; then
 		works "${make[@]}"
 		made_once "${make[@]}"
-		[ -s "/mnt/repo/build/$kernel/ttm/ttm.ko" ] || complain "it made no ttm.ko"
+		for file in ttm/ttm vttm/vttm; do
+			[ -s "/mnt/repo/build/$kernel/$file.ko" ] || complain "it made no $file.ko"
+		done
+		works "${rig[@]}" FILES= /mnt/repo/tests/vm/initramfs.sh "$kernel" self-test stock drm
+		works "${rig[@]}" VM_ARGS=pass VM_SECONDS=120 \
+			/mnt/repo/tests/vm/run-vm.sh "$kernel" self-test self-test.sh
+		grep -qxs 'PASS self-test-started' "/mnt/repo/build/$kernel/vm/self-test.out" ||
+			complain "its VM did not say that it started"
 	fi
 	verdict $what
 	umount /etc/subuid /etc/subgid /mnt
