@@ -1122,7 +1122,8 @@ static void subtests(void)
 		}
 	}
 
-	igt_describe("regression: a guest writes where its VMM may only read.");
+	igt_describe(
+		"mode alone: a guest writes where its VMM may only read; stock KVM takes no such BO.");
 	igt_subtest("i4-cve-2021-22543-read-only")
 	{
 		start();

@@ -37,8 +37,8 @@
 
 /**
  * SUBTEST: mode-i4-no-kvm-frees-at-once-%s
- * Description: Regression test, since stock TTM keeps nothing either: a process
- *	without KVM frees BOs, and nothing is ever quarantined
+ * Description: A process without KVM frees BOs, and nothing is ever quarantined,
+ *	by the mode's counters, which stock TTM has not
  *
  * arg[1]:
  * @alone:		one thread
@@ -360,7 +360,7 @@ int igt_main()
 		};
 
 		igt_describe(
-			"regression: a process without KVM quarantines nothing.");
+			"A process without KVM quarantines nothing (twin: mode-i4-with-kvm-keeps).");
 		igt_subtest_f("mode-i4-no-kvm-frees-at-once-%s",
 			      variants[i].name) kvm_bo_run(VTTM_MODE, &test);
 	}

@@ -59,10 +59,14 @@
  */
 
 /**
- * SUBTEST: i3-forks-pin-no-memory
+ * SUBTEST: %s-i3-forks-pin-no-memory
  * Description: Regression test: a process that maps a BO forks many children,
  *	one after another; their address spaces are not kept for as long as the BO
  *	has pages
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
  */
 
 /**
@@ -433,9 +437,9 @@ static int mm_structs(void)
 
 #define FORKS 400
 
-static void fork_much(void)
+static void fork_much(int kind)
 {
-	int fd = vttm_open(VTTM_MODE);
+	int fd = vttm_open(kind);
 	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
 	volatile char *map = vttm_mmap(fd, handle, BO_SIZE);
 	int before = mm_structs();
@@ -864,13 +868,15 @@ int igt_main_args("", options, help, option, NULL)
 	igt_subtest("i5-render-server-with-reuse")
 		run_and_compare(serve_in_children, report, &with_reuse);
 
-	igt_describe(
-		"regression: address spaces of children that are gone are not kept");
-	igt_subtest("i3-forks-pin-no-memory")
-	{
-		bound_set(NO_BOUND, false);
-		igt_fork(parent, 1) fork_much();
-		igt_waitchildren();
+	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
+		igt_describe(
+			"regression: address spaces of children that are gone are not kept");
+		igt_subtest_f("%s-i3-forks-pin-no-memory", vttm_kind_name(kind))
+		{
+			bound_set(NO_BOUND, false);
+			igt_fork(parent, 1) fork_much(kind);
+			igt_waitchildren();
+		}
 	}
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++)

@@ -7,7 +7,9 @@
 # NAME)", or "(twin: policy naive)" for guest/hazard.sh, or "(twin: within)" if it
 # does so itself. Those that have none begin with what they are:
 #   twin:        the one that another names
-#   regression:  stock TTM passes it, too, and that has to stay so
+#   regression:  stock TTM passes it, too, and that has to stay so: so it is run there,
+#                as stock-X beside mode-X, or check.sh runs the program with ttm_blobs=0
+#   mode alone:  about the mode's own code, or what only the mode makes possible
 #   new call:    stock TTM has nothing that could be called
 #   control:     about the tests themselves, not about TTM
 # One line PASS|FAIL PROGRAM for each program, and one of documented.py, which looks
@@ -17,17 +19,24 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# What "--describe" prints on stdin; names of subtests that fall under nothing.
+# What "--describe" prints on stdin; names of subtests that fall under nothing. An
+# argument: the program is run on the stock driver as well.
 alone() {
-	awk '
+	awk -v stock="${1:-}" '
 	$1 == "SUB" { name = $2; text[name] = ""; next }
 	NF && name != "" { text[name] = text[name] $0 " " }
-	function pair(name, from, to) { return sub(from, to, name) && name in text && text[name] !~ /^ *regression:/ }
+	function other_device(name, from, to) { return sub(from, to, name) && name in text ? name : "" }
+	function pair(name) {
+		return other_device(name, "^mode-", "stock-") other_device(name, "^stock-", "mode-") \
+			other_device(name, "-mode$", "-stock") other_device(name, "-stock$", "-mode")
+	}
+	function is(word, name) { return text[name] ~ "^ *" word ": ." }
 	END {
 		for (name in text) {
-			if (text[name] ~ /^ *(twin|regression|new call|control): ./ ||
-			    pair(name, "^mode-", "stock-") || pair(name, "^stock-", "mode-") ||
-			    pair(name, "-mode$", "-stock") || pair(name, "-stock$", "-mode"))
+			other = pair(name)
+			if (is("(twin|mode alone|new call|control)", name) ||
+			    is("regression", name) && (other != "" || stock) ||
+			    !is("regression", name) && other != "" && !is("regression", other))
 				continue
 			other = text[name]
 			if (sub(/.*\(twin: /, "", other) && sub(/\).*/, "", other) &&
@@ -38,11 +47,14 @@ alone() {
 	}' | sort
 }
 
+# run_on_stock PROGRAM: says so if it is.
+run_on_stock() { grep -m 1 -oE "ttm_blobs=0\S*,$1\b" "$VM_DIR/check.sh" || true; }
+
 # verdict PROGRAM: its line, from what is on stdin.
 verdict() {
 	local text names
 	text=$(cat)
-	names=$(alone <<<"$text")
+	names=$(alone "$(run_on_stock "$1")" <<<"$text")
 	if ! grep -q '^SUB ' <<<"$text"; then
 		echo "FAIL $1 describes no subtest"
 	elif [ -n "$names" ]; then
@@ -77,7 +89,7 @@ self_test() {
 		without_test | xargs | grep -qx 'I5 I7 I8' ||
 		{ echo "FAIL invariants the check does not find what has no test" && exit 1; }
 	echo "PASS invariants-self-test the check finds what has no test, and nothing else"
-	want='a-lone-one mode-without-twin mode-wrong-twin'
+	want='a-lone-one mode-old-without-twin mode-without-twin mode-wrong-twin old'
 	alone <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
 		SUB a-lone-one file.c:1:
 		  Something works.
@@ -108,7 +120,21 @@ self_test() {
 
 		SUB old file.c:1:
 		  regression: something works.
+
+		SUB mode-old-without-twin file.c:1:
+		  regression: something works.
+
+		SUB mode-old file.c:1:
+		  regression: something works.
+
+		SUB stock-old file.c:1:
+		  regression: something works.
+
+		SUB new file.c:1:
+		  mode alone: something works.
 	END
+	[ -z "$(printf 'SUB old file.c:1:\n  regression: something works.\n' | alone stock)" ] ||
+		{ echo "FAIL twins the check does not know what is run on stock" && exit 1; }
 	echo "PASS twins the check finds what has no twin and nothing else"
 }
 
