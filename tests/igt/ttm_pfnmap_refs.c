@@ -1406,9 +1406,9 @@ int igt_main()
 		}
 	}
 
-	igt_describe("VM_MIXEDMAP is SIGBUS (twin: i7-violation-stock).");
+	igt_describe("VM_MIXEDMAP is SIGBUS (twin: script violation.sh).");
 	igt_subtest("i7-violation") violation();
 
-	igt_describe("twin: refuses to try what would be a BUG().");
+	igt_describe("control: vttm does not try what would be a BUG().");
 	igt_subtest("i7-violation-stock") violation_stock();
 }

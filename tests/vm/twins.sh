@@ -4,8 +4,9 @@
 # twins.sh: a test that stock TTM passes proves nothing about the mode. So each IGT
 # subtest mode-X has its stock-X beside it (or X-mode and X-stock), or says in its
 # igt_describe() which subtest shows what is wrong without what it tests: "(twin:
-# NAME)", or "(twin: policy naive)" for guest/hazard.sh, or "(twin: within)" if it
-# does so itself. Those that have none begin with what they are:
+# NAME)", or "(twin: policy naive)" for guest/hazard.sh, or "(twin: NAME under naive)" if
+# that one is sure to, or "(twin: script NAME.sh)" of tests/vm/guest, or "(twin: within)"
+# if it does so itself. Those that have none begin with what they are:
 #   twin:        the one that another names
 #   regression:  stock TTM passes it, too, and that has to stay so: so it is run there,
 #                as stock-X beside mode-X, or check.sh runs the program with ttm_blobs=0
@@ -22,7 +23,7 @@
 # What "--describe" prints on stdin; names of subtests that fall under nothing. An
 # argument: the program is run on the stock driver as well.
 alone() {
-	awk -v stock="${1:-}" '
+	awk -v stock="${1:-}" -v scripts=" $(cd "$VM_DIR/guest" && grep -lE '"PASS [a-z0-9-]*-stock-' -- *.sh | xargs) " '
 	$1 == "SUB" { name = $2; text[name] = ""; next }
 	NF && name != "" { text[name] = text[name] $0 " " }
 	function other_device(name, from, to) { return sub(from, to, name) && name in text ? name : "" }
@@ -31,6 +32,13 @@ alone() {
 			other_device(name, "-mode$", "-stock") other_device(name, "-stock$", "-mode")
 	}
 	function is(word, name) { return text[name] ~ "^ *" word ": ." }
+	function is_twin(other) {
+		if (sub(/ under naive$/, "", other))
+			return other in text && text[other] ~ /\(twin: policy naive\)/
+		if (sub(/^script /, "", other))
+			return index(scripts, " " other " ")
+		return other == "policy naive" || other == "within" || other in text
+	}
 	END {
 		for (name in text) {
 			other = pair(name)
@@ -39,8 +47,7 @@ alone() {
 			    !is("regression", name) && other != "" && !is("regression", other))
 				continue
 			other = text[name]
-			if (sub(/.*\(twin: /, "", other) && sub(/\).*/, "", other) &&
-			    (other == "policy naive" || other == "within" || other in text))
+			if (sub(/.*\(twin: /, "", other) && sub(/\).*/, "", other) && is_twin(other))
 				continue
 			print name
 		}
@@ -89,7 +96,7 @@ self_test() {
 		without_test | xargs | grep -qx 'I5 I7 I8' ||
 		{ echo "FAIL invariants the check does not find what has no test" && exit 1; }
 	echo "PASS invariants-self-test the check finds what has no test, and nothing else"
-	want='a-lone-one mode-old-without-twin mode-without-twin mode-wrong-twin old'
+	want='a-lone-one mode-old-without-twin mode-without-twin mode-wrong-twin no-script not-under-naive old'
 	alone <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
 		SUB a-lone-one file.c:1:
 		  Something works.
@@ -129,6 +136,18 @@ self_test() {
 
 		SUB stock-old file.c:1:
 		  regression: something works.
+
+		SUB race file.c:1:
+		  Something works (twin: hazard under naive).
+
+		SUB not-under-naive file.c:1:
+		  Something works (twin: z under naive).
+
+		SUB scripted file.c:1:
+		  Something works (twin: script violation.sh).
+
+		SUB no-script file.c:1:
+		  Something works (twin: script lib.sh).
 
 		SUB new file.c:1:
 		  mode alone: something works.
