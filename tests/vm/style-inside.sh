@@ -3,6 +3,7 @@
 #
 # The part of style.sh that runs inside the root tree:
 #	style-inside.sh sources STOCK	checkers that read files
+#	style-inside.sh copied KERNEL STOCK	is its code in ours?
 #	style-inside.sh format STOCK FILE...	let clang-format change files
 #	style-inside.sh builds KERNEL RELEASE	sparse and the compiler with W=1
 set -euo pipefail
@@ -69,9 +70,17 @@ sources() {
 	[ -d "$stock/drivers" ] && [ -d "$stock/include" ]
 	judge no-file-of-the-kernel comm -12 <(find drivers include -type f -name '*.[ch]' | sort) \
 		<(cd "$stock" && find drivers include -type f -name '*.[ch]' | sort)
+	judge copied-can-fail python3 tests/vm/copied.py --self-test
 	judge no-big-file find . \( -path ./.git -o -path ./build \) -prune -o -type f -size +512k -print
 	judge no-patch-file find . \( -path ./.git -o -path ./build \) -prune -o \
 		\( -name '*.patch' -o -name '*.diff' \) -print
+}
+
+# Nor code of its, whatever the file is called.
+copied() {
+	cd /src
+	judge "no-code-of-the-kernel-$1" python3 tests/vm/copied.py drivers include tests -- \
+		"$2"/drivers/gpu/drm/{ttm,virtio} "$2/include/drm/ttm"
 }
 
 # Compile one directory of the overlay again: our objects with every checker,

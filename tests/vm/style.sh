@@ -27,6 +27,8 @@ checks() {
 	IN_KERNEL=6.12 IN_CACHE=1 inside sources sources \
 		"/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock"
 	for kernel; do
+		IN_CACHE=1 inside "copied-$kernel" copied "$kernel" \
+			"/cache/kernels/$(basename "$(kernel_dir "$kernel")")/stock"
 		IN_KERNEL=$kernel inside "builds-$kernel" builds "$kernel" "$(kernel_release "$kernel")"
 	done
 }
