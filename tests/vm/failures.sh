@@ -141,6 +141,22 @@ unmount_small() {
 	mounts=$(mount_points)
 }
 
+# skip NAME REASON: for what is not ours, and each REASON is one of skips.allowed; what
+# has gone wrong already is a failure.
+skip() {
+	if [ -n "$problem" ]; then verdict "$1"; else echo "SKIP $1 $2"; fi
+}
+
+# mirror_answers: asked by apt in the tree of the cache, as root, which is no part of what
+# is tried. A mirror that answers and has not what is asked for is no reason to skip.
+mirror_answers() {
+	local mirror
+	mirror=$(sed -n 's/^deb \(\[.*\] \)\?\([^ ]*\) trixie .*/\2/p' "$(layer_dir base)/etc/apt/sources.list" | head -n 1)
+	"${RIG[@]}" "CACHE=$CACHE" "$copy/tests/vm/in-root.sh" /usr/lib/apt/apt-helper -o APT::Sandbox::User=root \
+		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
+		download-file "$mirror/dists/trixie/InRelease" /tmp/InRelease >"$dir/mirror" 2>&1 </dev/null
+}
+
 # ---- The scenarios.
 
 build_fails() {
@@ -255,16 +271,30 @@ full_build() {
 }
 
 full_cache() {
+	local tree
+	tree=$own/$(basename "$(layer_dir base)")
 	mv "$own" "$own.filled"
 	mkdir "$own"
 	mount_small "$own" 100
 	fails "the root tree needs 2500 MB in $own, and only" "set CACHE=DIR to use another disk" \
 		"${MAKE[@]}" root
+	verdict full-disk-for-the-tree
+	free_it
+	if mirror_answers; then
+		# It has fetched packages and unpacks them.
+		during "$tree.tmp/usr/bin/dpkg" fill_it "${MAKE[@]}" root
+		says "The disk is full: free some space" "error: failed: make the Debian 13 tree"
+		nothing_left
+		[ ! -e "$tree" ] || complain "there is a tree all the same"
+		verdict full-disk-in-the-tree
+	else
+		skip full-disk-in-the-tree "the Debian mirror cannot be reached"
+	fi
 	unmount_small
 	rmdir "$own"
 	mv "$own.filled" "$own"
 	works "${MAKE[@]}" root
-	verdict full-disk-for-the-tree
+	verdict tree-after-a-full-disk
 }
 
 # The largest thing that is unpacked without a network.
@@ -351,22 +381,6 @@ plain_user() {
 	umount /mnt
 	mounts=$(mount_points)
 	verdict plain-user-without-sub-ids
-}
-
-# skip NAME REASON: for what is not ours, and each REASON is one of skips.allowed; what
-# has gone wrong already is a failure.
-skip() {
-	if [ -n "$problem" ]; then verdict "$1"; else echo "SKIP $1 $2"; fi
-}
-
-# mirror_answers: asked by apt in the tree of the cache, as root, which is no part of what
-# is tried. A mirror that answers and has not what is asked for is no reason to skip.
-mirror_answers() {
-	local mirror
-	mirror=$(sed -n 's/^deb \(\[.*\] \)\?\([^ ]*\) trixie .*/\2/p' "$(layer_dir base)/etc/apt/sources.list" | head -n 1)
-	"${RIG[@]}" "CACHE=$CACHE" "$copy/tests/vm/in-root.sh" /usr/lib/apt/apt-helper -o APT::Sandbox::User=root \
-		-o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
-		download-file "$mirror/dists/trixie/InRelease" /tmp/InRelease >"$dir/mirror" 2>&1 </dev/null
 }
 
 # fetch_uidmap TO: its programs, from Debian, and nothing of it on this machine.
