@@ -247,6 +247,26 @@ vm_killed() {
 	verdict vm-killed-and-hung
 }
 
+# Both of the demo's VMs run, and their kernels print.
+kill_vms() {
+	local vm=$copy/build/$kernel/vm n
+	for ((n = 0; n < 600 * TIMEOUT; n++)); do
+		[ ! -s "$vm/demo-stock.console" ] || [ ! -s "$vm/demo-ours.console" ] || break
+		sleep 0.1
+	done
+	[[ $(processes) == *qemu-system* ]] || complain "no VM of the demo runs"
+	kill_it
+}
+
+demo_killed() {
+	# Nobody waits for the second half's trees.
+	during "$copy/build/$kernel/vm/demo-ours.console" kill_vms "${OFFLINE[@]}" "${MAKE[@]}" demo
+	no_process
+	# Large, where others copy what is there.
+	rm -f "$copy/build/$kernel/vm"/demo-*
+	verdict demo-killed
+}
+
 full_build() {
 	mount_small "$copy/build" 200
 	fails "needs 300 MB in $copy/build, and only" "free some space" "${MAKE[@]}" modules
@@ -534,7 +554,7 @@ time_of() {
 	"$1"
 	say "$((SECONDS - start)) s $1" >&2
 }
-for scenario in build_fails hooks_differ killed_build two_at_once vm_killed full_build full_cache \
+for scenario in build_fails hooks_differ killed_build two_at_once vm_killed demo_killed full_build full_cache \
 	no_network_and_no_cache no_network no_mmdebstrap plain_user plain_user_makes new_kernel; do
 	time_of $scenario
 done
