@@ -11,7 +11,7 @@
 out=$BUILD/$1/vm/${VM_OUT:-$2}
 disk="-drive format=raw,if=virtio,readonly=on"
 VM_QEMU="${VM_QEMU:-} $disk,file=/boot/vmlinuz-$(kernel_release "$1") $disk,file=/build/$1/vm/l2.cpio"
-export VM_ARGS+=,$((400 * TIMEOUT))
+export VM_ARGS+=,$((200 * TIMEOUT))
 export VM_QEMU+=" -serial file:${out/#$BUILD//build}.l2" VM_MEMORY=${VM_MEMORY:-3072} VM_HOSTMEM=32M
 
 rc=0

@@ -4,7 +4,7 @@
  * as the witness of what the mappings show: the CPU writes through a mapping and the
  * GPU copies the blob into a buffer that is no blob; such a buffer is copied into the
  * blob and the CPU reads the mapping. (What the CPU wrote and read back might be any
- * memory.) Meanwhile a second CPU counts in a word of the first blob: it never stops
+ * memory.) Meanwhile a second thread counts in a word of the first blob: it never stops
  * using that page, and who takes it away without a word corrupts another blob.
  * Says when all are mapped, then what is wrong. For guest/chain.sh.
  */

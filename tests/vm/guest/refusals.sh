@@ -79,6 +79,7 @@ parameters() {
 
 # What is not in a log whose beginning is lost was perhaps told before.
 lost_log() (
+	# shellcheck disable=SC2034 # that of checks.sh
 	FRESH=never
 	not not_told "not opted in"
 )

@@ -638,7 +638,7 @@ int virtio_gpu_range_wait(struct virtio_gpu_range *range)
  * @resv: the reservation of the blob, which this task does not hold
  *
  * Who has it may wait for the host, an execbuffer for room in the control queue, for
- * example: a host that is silent is not waited for for ever. If it answers, the lock's
+ * example: a host that is silent is not waited for without end. If it answers, the lock's
  * own queue is better than to try again and again beside others that come in time.
  *
  * Context: Sleeps interruptibly.

@@ -56,7 +56,7 @@ enum virtio_gpu_range_state {
  *
  * It takes commands in order, and each may cost it much: as long as it answers those
  * that are ahead it is not silent. There are no more of them than its queue holds, so
- * a host that leaves one out and answers all others is not waited for for ever.
+ * a host that leaves one out and answers all others is not waited for without end.
  */
 struct virtio_gpu_patience {
 	unsigned long since;
