@@ -166,10 +166,12 @@ mode() {
 
 # vmm COMMAND: a VMM that stays.
 vmm() {
+	# What the one before has said is not this one's.
+	rm -f /tmp/walk
 	/files/dumb_walk "$1" $DRIVER $MOVED_MIB >/tmp/walk 2>&1 &
 	pid=$!
 	n=0
-	while ! grep -qx held /tmp/walk && [ $n -lt 600 ]; do
+	while ! grep -qsx held /tmp/walk && [ $n -lt 600 ]; do
 		n=$((n + 1))
 		usleep 100000
 	done
