@@ -129,7 +129,7 @@ static int virtio_gpu_tbo_wait_to_enter(struct ttm_buffer_object *tbo,
 	if (tbo->base.size > window->size)
 		return -ENOSPC;
 	virtio_gpu_window_line_up(window, &turn);
-	ret = virtio_gpu_window_turn_wait(window, &turn);
+	ret = virtio_gpu_window_turn_wait(window, &turn, locked);
 	if (!ret)
 		ret = virtio_gpu_tbo_enter(tbo, &turn, locked);
 	virtio_gpu_window_leave_line(window, &turn);

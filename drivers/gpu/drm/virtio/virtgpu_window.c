@@ -460,7 +460,6 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 		container_of(work, struct virtio_gpu_window, close);
 	struct virtio_gpu_device *vgdev = window->vgdev;
 	struct virtio_gpu_range *range;
-	struct virtio_gpu_object *bo;
 	int idx;
 
 	if (!drm_dev_enter(vgdev->ddev, &idx)) {
@@ -477,14 +476,23 @@ static void virtio_gpu_window_close_work(struct work_struct *work)
 		virtio_gpu_range_put(range);
 	}
 	WRITE_ONCE(window->closer, NULL);
+	drm_dev_exit(idx);
+}
+
+/* Nobody waits for these, and they may have to wait for the host. */
+static void virtio_gpu_window_forget_work(struct work_struct *work)
+{
+	struct virtio_gpu_window *window =
+		container_of(work, struct virtio_gpu_window, forget);
+	struct virtio_gpu_device *vgdev = window->vgdev;
+	struct virtio_gpu_object *bo;
+	int idx;
+
+	if (!drm_dev_enter(vgdev->ddev, &idx))
+		return;
 	while ((bo = virtio_gpu_window_next_forgotten(window))) {
 		virtio_gpu_cmd_unref_resource(vgdev, bo);
 		virtio_gpu_notify(vgdev);
-		/* Room is more urgent. */
-		if (!list_empty_careful(&window->closed)) {
-			queue_work(system_unbound_wq, &window->close);
-			break;
-		}
 	}
 	drm_dev_exit(idx);
 }
@@ -505,7 +513,7 @@ void virtio_gpu_window_forget(struct virtio_gpu_window *window,
 	spin_lock(&window->lock);
 	list_add_tail(&to_virtio_gpu_vram(bo)->forgotten, &window->forgotten);
 	spin_unlock(&window->lock);
-	queue_work(system_unbound_wq, &window->close);
+	queue_work(system_unbound_wq, &window->forget);
 }
 
 /**
@@ -541,6 +549,7 @@ void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window)
 	struct virtio_gpu_object *bo;
 
 	cancel_work_sync(&window->close);
+	cancel_work_sync(&window->forget);
 	window->closing = 0;
 	while ((range = virtio_gpu_window_next_closed(window))) {
 		window->closing = 0;
@@ -721,17 +730,22 @@ void virtio_gpu_window_line_up(struct virtio_gpu_window *window,
 void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
 				  struct virtio_gpu_turn *turn)
 {
+	bool was_first;
+
 	spin_lock(&window->lock);
+	was_first = list_is_first(&turn->link, &window->line);
 	list_del(&turn->link);
-	virtio_gpu_window_first_gets_on(window);
+	if (was_first)
+		virtio_gpu_window_first_gets_on(window);
 	spin_unlock(&window->lock);
 	wake_up_all(&window->wait);
 	wake_up_all(&window->vgdev->ctrlq.ack_queue);
 }
 
 /*
- * The first one, or one that overtakes: the first may want more than there will ever be,
- * or blobs to go that somebody has reserved who waits for one behind it.
+ * Is it the first one? One that has been that for too long goes to the end (and goes on
+ * to try): it may want more than there will ever be, or blobs to go that somebody has
+ * reserved who waits for one behind it.
  */
 static bool virtio_gpu_window_has_turn(struct virtio_gpu_window *window,
 				       struct virtio_gpu_turn *turn)
@@ -741,8 +755,12 @@ static bool virtio_gpu_window_has_turn(struct virtio_gpu_window *window,
 
 	spin_lock(&window->lock);
 	first = list_first_entry(&window->line, struct virtio_gpu_turn, link);
-	has = first == turn ||
-	      time_after(jiffies, first->since + VIRTIO_GPU_WINDOW_OVERTAKE);
+	if (first != turn &&
+	    time_after(jiffies, first->since + VIRTIO_GPU_WINDOW_OVERTAKE)) {
+		list_move_tail(&first->link, &window->line);
+		virtio_gpu_window_first_gets_on(window);
+	}
+	has = list_is_first(&turn->link, &window->line);
 	spin_unlock(&window->lock);
 	return has;
 }
@@ -751,6 +769,7 @@ static bool virtio_gpu_window_has_turn(struct virtio_gpu_window *window,
  * virtio_gpu_window_turn_wait - wait until it is this task's turn to ask for room
  * @window: the window
  * @turn: its turn
+ * @locked: this task has a reservation, which others may need to get on: it does not wait
  *
  * Then wait until the host takes more commands: one that finds the queue full waits
  * uninterruptibly and without bound. If the host was silent all the time, what is left
@@ -760,7 +779,7 @@ static bool virtio_gpu_window_has_turn(struct virtio_gpu_window *window,
  * Return: 0, -ERESTARTSYS, -ETIMEDOUT, or -ENODEV for a device that goes.
  */
 int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
-				struct virtio_gpu_turn *turn)
+				struct virtio_gpu_turn *turn, bool locked)
 {
 	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
 	long ret;
@@ -768,7 +787,7 @@ int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
 	do {
 		ret = wait_event_killable_timeout(
 			window->wait,
-			virtio_gpu_window_has_turn(window, turn) ||
+			locked || virtio_gpu_window_has_turn(window, turn) ||
 				virtio_gpu_window_stopped(window),
 			HZ / 10);
 	} while (!ret);
@@ -1064,6 +1083,7 @@ void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 	window->heard = jiffies;
 	INIT_LIST_HEAD(&window->closed);
 	INIT_WORK(&window->close, virtio_gpu_window_close_work);
+	INIT_WORK(&window->forget, virtio_gpu_window_forget_work);
 	INIT_LIST_HEAD(&window->leaving);
 	INIT_LIST_HEAD(&window->lost);
 	INIT_LIST_HEAD(&window->line);

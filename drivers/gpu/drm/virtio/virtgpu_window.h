@@ -132,7 +132,8 @@ struct virtio_gpu_failure {
  * @closed: ranges of closed blobs that the host was not told of yet, oldest first
  * @closing: ranges of closed blobs among @leaving
  * @forgotten: closed blobs without a range that the host was not told of yet
- * @close: tells the host of @closed, a few at a time, and of @forgotten
+ * @close: tells the host of @closed, a few at a time
+ * @forget: tells it of @forgotten
  * @closer: the task that does, while it does
  * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
  * @lost: ranges that the host did not unmap; never used again
@@ -162,6 +163,7 @@ struct virtio_gpu_window {
 	unsigned int closing;
 	struct list_head forgotten;
 	struct work_struct close;
+	struct work_struct forget;
 	const struct task_struct *closer;
 	struct list_head leaving;
 	struct list_head lost;
@@ -210,7 +212,7 @@ int virtio_gpu_window_lock(struct virtio_gpu_window *window,
 void virtio_gpu_window_line_up(struct virtio_gpu_window *window,
 			       struct virtio_gpu_turn *turn);
 int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
-				struct virtio_gpu_turn *turn);
+				struct virtio_gpu_turn *turn, bool locked);
 bool virtio_gpu_window_turn_over(struct virtio_gpu_window *window,
 				 struct virtio_gpu_turn *turn, bool progress);
 void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
