@@ -82,6 +82,11 @@
  * Description: The device goes away while blobs are mapped: each access is a
  *	SIGBUS, and the device that comes back works. Skipped without TTM: the
  *	stock driver leaks blobs that are closed after an unplug
+ *
+ * SUBTEST: unplug-again
+ * Description: The device goes away and comes back several times, while blobs are mapped
+ *	and just after they were closed: QEMU 11 does not answer a device that was
+ *	reset when a blob was in the window or about to leave it. Skipped without TTM
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -809,6 +814,28 @@ static void test_unplug(void)
 	virtgpu_window_wait_empty();
 }
 
+static void test_unplug_again(void)
+{
+	struct virtgpu_device device;
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
+	virtgpu_device(&device);
+	for (unsigned int round = 0; round < 8; round++) {
+		make_blobs(4);
+		if (round % 2)
+			free_blobs();
+		virtgpu_unbind(&device);
+		if (!(round % 2))
+			free_blobs();
+		virtgpu_bind(&device);
+	}
+	make_evicted();
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	virtgpu_window_wait_empty();
+}
+
 /*
  * In a process of its own, since it may take for ever; one that has no blob mapped.
  * It begins when something is written to @go.
@@ -1033,4 +1060,7 @@ int igt_main()
 	igt_describe(
 		"new call: the device goes away with evicted blobs mapped");
 	igt_subtest("unplug") test_unplug();
+	igt_describe(
+		"new call: the device goes away and comes back again and again");
+	igt_subtest("unplug-again") test_unplug_again();
 }

@@ -350,6 +350,7 @@ position p;
  void virtio_gpu_deinit(struct drm_device *dev)
  {
  ...
++virtio_gpu_window_farewell(vgdev);
  virtio_reset_device@p(vgdev->vdev);
 +virtio_gpu_window_gone(vgdev);
  ...

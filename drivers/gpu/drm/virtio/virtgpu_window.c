@@ -46,6 +46,9 @@ MODULE_PARM_DESC(
 /* More than the control queue of any host holds; QEMU's has 256 slots. */
 #define VIRTIO_GPU_WINDOW_AHEAD 1024
 
+/* How long a host may be silent before a device that goes does so without it. */
+#define VIRTIO_GPU_WINDOW_FAREWELL (2 * HZ)
+
 static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
 {
 	return container_of(man, struct virtio_gpu_window, in_window);
@@ -206,6 +209,10 @@ static void virtio_gpu_range_release(struct kref *ref)
 	if (range->state == VIRTIO_GPU_RANGE_MAPPED && !gone) {
 		virtio_gpu_range_lose(range);
 		range = NULL;
+	} else if (range->state == VIRTIO_GPU_RANGE_MAPPED && !range->told &&
+		   !window->parted) {
+		list_add_tail(&range->link, &window->left);
+		range = NULL;
 	} else {
 		trace_virtio_gpu_range_returned(range);
 		drm_mm_remove_node(&range->node);
@@ -316,16 +323,21 @@ bool virtio_gpu_range_refused(const struct virtio_gpu_range *range)
 
 /* ---- Commands ---------------------------------------------------------- */
 
-/* The command holds the range until it is freed, answered or not. */
-static void virtio_gpu_range_send(struct virtio_gpu_range *range,
-				  struct virtio_gpu_vbuffer *vbuf)
+/*
+ * The command holds the range until it is freed, answered or not. -ENODEV if it was not
+ * sent, since the device goes.
+ */
+static int virtio_gpu_range_send(struct virtio_gpu_range *range,
+				 struct virtio_gpu_vbuffer *vbuf)
 {
 	struct virtio_gpu_device *vgdev = range->window->vgdev;
+	int ret;
 
 	kref_get(&range->ref);
 	vbuf->range = range;
-	virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
+	ret = virtio_gpu_queue_ctrl_buffer(vgdev, vbuf);
 	virtio_gpu_notify(vgdev);
+	return ret;
 }
 
 static void virtio_gpu_range_map_cb(struct virtio_gpu_device *vgdev,
@@ -394,10 +406,31 @@ static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 		virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
 }
 
-static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
+static struct virtio_gpu_vbuffer *
+virtio_gpu_range_unmap_cmd(struct virtio_gpu_range *range,
+			   void (*cb)(struct virtio_gpu_device *vgdev,
+				      struct virtio_gpu_vbuffer *vbuf))
 {
 	struct virtio_gpu_window *window = range->window;
 	struct virtio_gpu_resource_unmap_blob *cmd;
+	struct virtio_gpu_vbuffer *vbuf;
+
+	cmd = virtio_gpu_alloc_cmd_resp(window->vgdev, cb, &vbuf, sizeof(*cmd),
+					sizeof(struct virtio_gpu_ctrl_hdr),
+					NULL);
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
+	cmd->resource_id = cpu_to_le32(range->handle);
+
+	atomic_long_inc(&window->unmaps);
+	trace_virtio_gpu_range_unmap(range);
+	return vbuf;
+}
+
+/* The caller has a reference. */
+static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
 	struct virtio_gpu_vbuffer *vbuf;
 
 	/* First: who needs room shall see that there is something to wait for. */
@@ -407,16 +440,8 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 		list_add_tail(&range->link, &window->leaving);
 	spin_unlock(&window->lock);
 
-	cmd = virtio_gpu_alloc_cmd_resp(
-		window->vgdev, virtio_gpu_range_unmap_cb, &vbuf, sizeof(*cmd),
-		sizeof(struct virtio_gpu_ctrl_hdr), NULL);
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
-	cmd->resource_id = cpu_to_le32(range->handle);
-
-	atomic_long_inc(&window->unmaps);
-	trace_virtio_gpu_range_unmap(range);
-	virtio_gpu_range_send(range, vbuf);
+	vbuf = virtio_gpu_range_unmap_cmd(range, virtio_gpu_range_unmap_cb);
+	range->told = !virtio_gpu_range_send(range, vbuf);
 }
 
 /* ---- Closed blobs ------------------------------------------------------ */
@@ -831,6 +856,148 @@ bool virtio_gpu_window_turn_over(struct virtio_gpu_window *window,
 	return time_after(jiffies, turn->deadline);
 }
 
+/* ---- A device that goes ------------------------------------------------ */
+
+/*
+ * The next range in the window, or the first one, with a reference; that of @range is
+ * dropped. Not one that is lost.
+ */
+static struct virtio_gpu_range *
+virtio_gpu_window_next(struct virtio_gpu_window *window,
+		       struct virtio_gpu_range *range)
+{
+	struct drm_mm_node *node = range ? &range->node : &window->mm.head_node;
+	struct virtio_gpu_range *next, *found = NULL;
+
+	spin_lock(&window->lock);
+	list_for_each_entry_continue(node, drm_mm_nodes(&window->mm),
+				     node_list) {
+		next = container_of(node, struct virtio_gpu_range, node);
+		if (kref_get_unless_zero(&next->ref)) {
+			found = next;
+			break;
+		}
+	}
+	spin_unlock(&window->lock);
+	if (range)
+		virtio_gpu_range_put(range);
+	return found;
+}
+
+/*
+ * One whose last user went when the device did, with a reference. When there is none, no
+ * more are left behind.
+ */
+static struct virtio_gpu_range *
+virtio_gpu_window_next_left(struct virtio_gpu_window *window)
+{
+	struct virtio_gpu_range *range;
+
+	spin_lock(&window->lock);
+	range = list_first_entry_or_null(&window->left, struct virtio_gpu_range,
+					 link);
+	if (range) {
+		list_del_init(&range->link);
+		kref_init(&range->ref);
+	} else {
+		window->parted = true;
+	}
+	spin_unlock(&window->lock);
+	return range;
+}
+
+static void virtio_gpu_range_farewell_cb(struct virtio_gpu_device *vgdev,
+					 struct virtio_gpu_vbuffer *vbuf)
+{
+	virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
+}
+
+/* What sends commands does not for a device that was unplugged. There is room. */
+static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_device *vgdev = range->window->vgdev;
+	struct virtio_gpu_vbuffer *vbuf =
+		virtio_gpu_range_unmap_cmd(range, virtio_gpu_range_farewell_cb);
+	struct scatterlist cmd, resp, *sgs[] = { &cmd, &resp };
+	int ret;
+
+	kref_get(&range->ref);
+	vbuf->range = range;
+	sg_init_one(&cmd, vbuf->buf, vbuf->size);
+	sg_init_one(&resp, vbuf->resp_buf, vbuf->resp_size);
+	spin_lock(&vgdev->ctrlq.qlock);
+	ret = virtqueue_add_sgs(vgdev->ctrlq.vq, sgs, 1, 1, vbuf, GFP_ATOMIC);
+	if (!ret)
+		virtqueue_kick(vgdev->ctrlq.vq);
+	spin_unlock(&vgdev->ctrlq.qlock);
+	if (ret)
+		free_vbuf(vgdev, vbuf);
+}
+
+/* False if the host is silent. */
+static bool virtio_gpu_window_wait_free(struct virtio_gpu_window *window,
+					unsigned int slots)
+{
+	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
+	struct virtio_gpu_patience patience;
+	long ret;
+
+	virtio_gpu_patience_begin(window, &patience);
+	do {
+		ret = wait_event_timeout(ctrlq->ack_queue,
+					 READ_ONCE(ctrlq->vq->num_free) >=
+							 slots ||
+						 virtqueue_is_broken(ctrlq->vq),
+					 VIRTIO_GPU_WINDOW_FAREWELL);
+	} while (!ret && virtio_gpu_patience_renew(window, &patience));
+	return ret && !virtqueue_is_broken(ctrlq->vq);
+}
+
+static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
+				      bool *heard)
+{
+	if (range->told || !virtio_gpu_range_mapped(range))
+		return;
+	range->told = true;
+	*heard = *heard && virtio_gpu_window_wait_free(range->window, 2);
+	if (*heard)
+		virtio_gpu_range_unmap_last(range);
+}
+
+/**
+ * virtio_gpu_window_farewell - leave nothing in the window
+ * @vgdev: the device, with a window or without; unplugged, and to be reset next
+ *
+ * A host may need more time to unmap a blob than it takes for the reset: QEMU 11 does
+ * not answer the device that comes back if a blob was in the window, or about to
+ * leave it, when the reset came. So the host is asked to unmap them all, and given
+ * time to answer, unless it is silent.
+ *
+ * Context: May sleep. Nobody else sends commands, as drm_dev_unplug() was called.
+ */
+void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_window *window = vgdev->window;
+	unsigned int all = virtqueue_get_vring_size(vgdev->ctrlq.vq);
+	struct virtio_gpu_range *range = NULL;
+	bool heard;
+
+	if (!window)
+		return;
+	/* First, so that the answer to each MAP_BLOB is known. */
+	heard = virtio_gpu_window_wait_free(window, all);
+	while ((range = virtio_gpu_window_next(window, range)))
+		virtio_gpu_range_farewell(range, &heard);
+	while ((range = virtio_gpu_window_next_left(window))) {
+		virtio_gpu_range_farewell(range, &heard);
+		virtio_gpu_range_put(range);
+	}
+	if (!heard || !virtio_gpu_window_wait_free(window, all))
+		drm_warn(
+			vgdev->ddev,
+			"the host does not answer: blobs stay in the window until it is reset\n");
+}
+
 /* ---- The window as a TTM memory type ----------------------------------- */
 
 /**
@@ -1086,6 +1253,7 @@ void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 	INIT_WORK(&window->forget, virtio_gpu_window_forget_work);
 	INIT_LIST_HEAD(&window->leaving);
 	INIT_LIST_HEAD(&window->lost);
+	INIT_LIST_HEAD(&window->left);
 	INIT_LIST_HEAD(&window->line);
 	INIT_LIST_HEAD(&window->forgotten);
 	init_waitqueue_head(&window->wait);
@@ -1096,26 +1264,6 @@ void virtio_gpu_window_setup(struct virtio_gpu_window *window)
 				 &virtio_gpu_window_func);
 	virtio_gpu_manager_setup(window, &window->on_host, VIRTIO_GPU_PL_HOST,
 				 0, &virtio_gpu_host_func);
-}
-
-/* One that has a mapping; its reference is the caller's. */
-static struct virtio_gpu_range *
-virtio_gpu_window_next_iomapped(struct virtio_gpu_window *window)
-{
-	struct virtio_gpu_range *range, *found = NULL;
-	struct drm_mm_node *node;
-
-	spin_lock(&window->lock);
-	drm_mm_for_each_node(node, &window->mm) {
-		range = container_of(node, struct virtio_gpu_range, node);
-		if (READ_ONCE(range->base.bus.addr) &&
-		    kref_get_unless_zero(&range->ref)) {
-			found = range;
-			break;
-		}
-	}
-	spin_unlock(&window->lock);
-	return found;
 }
 
 /**
@@ -1130,12 +1278,10 @@ virtio_gpu_window_next_iomapped(struct virtio_gpu_window *window)
  */
 void virtio_gpu_window_iounmap(struct virtio_gpu_window *window)
 {
-	struct virtio_gpu_range *range;
+	struct virtio_gpu_range *range = NULL;
 
-	while ((range = virtio_gpu_window_next_iomapped(window))) {
+	while ((range = virtio_gpu_window_next(window, range)))
 		virtio_gpu_range_iounmap(range);
-		virtio_gpu_range_put(range);
-	}
 }
 
 static void virtio_gpu_manager_teardown(struct virtio_gpu_window *window,

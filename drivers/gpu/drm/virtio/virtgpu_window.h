@@ -83,9 +83,10 @@ struct virtio_gpu_turn {
  * @ref: TTM's reference, and one of every command under way
  * @window: the window
  * @node: the range, under the window's lock
- * @link: in &virtio_gpu_window.closed, .leaving or .lost, under the window's lock
+ * @link: in &virtio_gpu_window.closed, .leaving, .lost or .left, under the window's lock
  * @closed: the blob, if nobody has it any more; the host forgets it behind the unmap
  * @vacated: the blob lives on elsewhere
+ * @told: the host was asked to unmap it; written by who holds a reference
  * @handle: the host's name of the blob
  * @state: written under the window's lock
  * @map_info: the host's word on caching; stable once it is mapped
@@ -102,6 +103,7 @@ struct virtio_gpu_range {
 	struct list_head link;
 	struct virtio_gpu_object *closed;
 	bool vacated;
+	bool told;
 	u32 handle;
 	enum virtio_gpu_range_state state;
 	u32 map_info;
@@ -137,6 +139,8 @@ struct virtio_gpu_failure {
  * @closer: the task that does, while it does
  * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
  * @lost: ranges that the host did not unmap; never used again
+ * @left: ranges whose blob went with the device, and that the host was not told of
+ * @parted: it was told of all, or never will be
  * @returned: counts the ranges that came back to @mm
  * @answers: counts the commands that the host has answered, of any kind
  * @heard: when it last answered one, in jiffies
@@ -167,6 +171,8 @@ struct virtio_gpu_window {
 	const struct task_struct *closer;
 	struct list_head leaving;
 	struct list_head lost;
+	struct list_head left;
+	bool parted;
 	unsigned long returned;
 	unsigned long answers;
 	unsigned long heard;
@@ -219,6 +225,7 @@ void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
 				  struct virtio_gpu_turn *turn);
 bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window);
 void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev);
+void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_setup(struct virtio_gpu_window *window);
 void virtio_gpu_window_forget_closed(struct virtio_gpu_window *window);
 void virtio_gpu_window_iounmap(struct virtio_gpu_window *window);
