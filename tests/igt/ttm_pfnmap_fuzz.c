@@ -34,6 +34,7 @@
 #include "igt.h"
 #include "kvm_bo.h"
 #include "kvm_hold.h"
+#include "param.h"
 
 #define PAGE KVM_GUEST_PAGE
 #define BOS 8
@@ -43,7 +44,7 @@
 #define MAX_PAGES 512u /* of a BO */
 #define PLACE_SIZE ((size_t)MAX_PAGES * PAGE)
 #define ROUND_SECONDS 120
-#define SLOW_RELEASE "/sys/module/slow_release/parameters/ms"
+#define SLOW_RELEASE "slow_release"
 /* A stranger's BOs. */
 #define RING 64
 #define RING_PAGES 64u
@@ -570,20 +571,11 @@ static bool step_move(struct player *p)
 				  below(p, 2) ? VTTM_PL_VRAM : VTTM_PL_SYSTEM);
 }
 
-static void slow_release(unsigned int ms)
-{
-	FILE *file = fopen(SLOW_RELEASE, "we");
-
-	igt_assert(file);
-	igt_assert(fprintf(file, "%u\n", ms) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
 static bool step_slow_release(struct player *p)
 {
 	static const unsigned int ms[] = { 0, 0, 2, 20 };
 
-	slow_release(ms[below(p, 4)]);
+	param_set(SLOW_RELEASE, "ms", ms[below(p, 4)]);
 	return true;
 }
 
@@ -836,7 +828,7 @@ static void one_round(unsigned long n, const char *device)
 		igt_assert_f(waited++ < ROUND_SECONDS * 100,
 			     "the round does not end\n");
 	}
-	slow_release(0);
+	param_set(SLOW_RELEASE, "ms", 0);
 	if (report->unplugged) {
 		vttm_replug(device);
 		report->unplugged = false;
@@ -941,7 +933,7 @@ static void subtests(void)
 	{
 		kvm_bo_require(VTTM_MODE);
 		close(vttm_open(VTTM_STOCK));
-		igt_require_f(!access(SLOW_RELEASE, W_OK),
+		igt_require_f(param_exists(SLOW_RELEASE, "ms"),
 			      "slow_release.ko is not loaded\n");
 		igt_require_f(!access("/dev/kvm_hold", R_OK | W_OK),
 			      "kvm_hold.ko is not loaded\n");

@@ -87,9 +87,10 @@
 #include "kvm_bo.h"
 #include "kvm_hold.h"
 #include "pageflags.h"
+#include "param.h"
 #include "vmm.h"
 
-#define SLOW_RELEASE "/sys/module/slow_release/parameters/"
+#define SLOW_RELEASE "slow_release"
 #define SEED 0x31415926
 #define SIZE KVM_BO_MIB(1)
 #define PAGES (SIZE / KVM_GUEST_PAGE)
@@ -128,27 +129,6 @@ static enum hazard_policy policy;
 static struct report *report;
 
 /* ---- The modules ------------------------------------------------------- */
-
-/* @path: of one of the module's counters */
-static unsigned long slow_release_get(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	unsigned long value;
-
-	igt_assert(file);
-	igt_assert_eq(fscanf(file, "%lu", &value), 1);
-	fclose(file);
-	return value;
-}
-
-static void slow_release_set(unsigned int ms)
-{
-	FILE *file = fopen(SLOW_RELEASE "ms", "we");
-
-	igt_assert(file);
-	igt_assert(fprintf(file, "%u\n", ms) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
 
 static int hold_ioctl(int hold, unsigned long request, unsigned long arg)
 {
@@ -276,14 +256,14 @@ static void guest_start(struct race *race, enum kvm_guest_op op)
 static void guest_stop_thread(struct race *race)
 {
 	race->stop = true;
-	slow_release_set(0);
+	param_set(SLOW_RELEASE, "ms", 0);
 	igt_assert_eq(pthread_join(race->thread, NULL), 0);
 }
 
 static void guest_stop(struct race *race, unsigned int ms)
 {
 	guest_stop_thread(race);
-	slow_release_set(ms);
+	param_set(SLOW_RELEASE, "ms", ms);
 	if (policy != HAZARD_NAIVE)
 		igt_assert_f(race->result.finished && !race->result.mismatch,
 			     "%s\n", kvm_guest_result_str(&race->result));
@@ -364,7 +344,7 @@ static void race_round(struct kvm_bo *bo, const void *arg)
 	kvm_host_write(bo->map, &job);
 	race.guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	kvm_guest_map(race.guest, KVM_GUEST_GPA, bo->map, bo->size);
-	slow_release_set(ms);
+	param_set(SLOW_RELEASE, "ms", ms);
 
 	/* Each pass verifies what the one before has written. */
 	guest_start(&race, KVM_OP_READ_WRITE);
@@ -379,7 +359,7 @@ static void race_round(struct kvm_bo *bo, const void *arg)
 		replace_bo(&race);
 	}
 	guest_stop(&race, ms);
-	slow_release_set(0);
+	param_set(SLOW_RELEASE, "ms", 0);
 	if (policy != HAZARD_NAIVE) {
 		job = race_job(&race, KVM_OP_WRITE);
 		kvm_guest_run_ok(race.guest, &job);
@@ -424,7 +404,7 @@ static void cache_round(struct kvm_bo *bo, const void *arg)
 	race.bo = bo;
 	race.guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	kvm_guest_map(race.guest, KVM_GUEST_GPA, bo->map, bo->size);
-	slow_release_set(race.ms);
+	param_set(SLOW_RELEASE, "ms", race.ms);
 	igt_assert_eq(pthread_create(&race.thread, NULL, clock_thread, &race),
 		      0);
 	swap_and_move(&race);
@@ -455,8 +435,8 @@ static void release_race(void (*fn)(struct kvm_bo *bo, const void *arg),
 	unsigned long before;
 	unsigned int round = 0;
 
-	report->releases = -slow_release_get(SLOW_RELEASE "hits");
-	report->delayed = -slow_release_get(SLOW_RELEASE "delayed");
+	report->releases = -param_get(SLOW_RELEASE, "hits");
+	report->delayed = -param_get(SLOW_RELEASE, "delayed");
 	do {
 		race.round = &rounds[round++ % 2];
 		test.size = race.round->size;
@@ -467,8 +447,8 @@ static void release_race(void (*fn)(struct kvm_bo *bo, const void *arg),
 	} while (report->swapouts < swapouts &&
 		 (policy != HAZARD_NAIVE ||
 		  (report->swapouts > before && !report->log.negative)));
-	report->releases += slow_release_get(SLOW_RELEASE "hits");
-	report->delayed += slow_release_get(SLOW_RELEASE "delayed");
+	report->releases += param_get(SLOW_RELEASE, "hits");
+	report->delayed += param_get(SLOW_RELEASE, "delayed");
 	igt_info(
 		"%lu swapouts, %lu moves, %lu new BOs, %lu passes of the guest, %lu releases by KVM, %lu of them delayed by %u ms, %lu spurious -EFAULT, %lu bad pages (%lu with a negative count)\n",
 		report->swapouts, report->moves, report->bos, report->passes,
@@ -941,7 +921,7 @@ static void *touch_thread(void *arg)
 static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 {
 	struct race race = { .bo = bo, .guest = guest, .seed = SEED };
-	const unsigned long delayed = slow_release_get(SLOW_RELEASE "delayed");
+	const unsigned long delayed = param_get(SLOW_RELEASE, "delayed");
 	struct kvm_guest_job job = race_job(&race, KVM_OP_WRITE);
 	struct drm_vttm_pfn pfn = {};
 	struct drm_vttm_page page;
@@ -953,14 +933,14 @@ static int free_before_drop(struct kvm_bo *bo, struct kvm_guest *guest)
 	/* So that the next page that KVM takes is not one of the code's. */
 	job.pages = 1;
 	kvm_guest_run_ok(guest, &job);
-	slow_release_set(RELEASE_MS);
+	param_set(SLOW_RELEASE, "ms", RELEASE_MS);
 	igt_assert_eq(pthread_create(&race.thread, NULL, touch_thread, &race),
 		      0);
-	while (slow_release_get(SLOW_RELEASE "delayed") == delayed)
+	while (param_get(SLOW_RELEASE, "delayed") == delayed)
 		usleep(100);
 	kvm_bo_free(bo);
 	igt_assert_eq(pthread_join(race.thread, NULL), 0);
-	slow_release_set(0);
+	param_set(SLOW_RELEASE, "ms", 0);
 	kvm_guest_unmap(guest, slot);
 
 	pfn.pfn = page.pfn;
@@ -1043,8 +1023,8 @@ static const char help[] =
 static void slow_release_off(int sig)
 {
 	(void)sig;
-	if (!access(SLOW_RELEASE "ms", W_OK))
-		slow_release_set(0);
+	if (param_exists(SLOW_RELEASE, "ms"))
+		param_set(SLOW_RELEASE, "ms", 0);
 }
 
 static void subtests(void)
@@ -1074,7 +1054,7 @@ static void subtests(void)
 	{
 		kvm_bo_require(VTTM_MODE);
 		close(vttm_open(VTTM_STOCK));
-		igt_require_f(!access(SLOW_RELEASE "ms", W_OK),
+		igt_require_f(param_exists(SLOW_RELEASE, "ms"),
 			      "slow_release.ko is not loaded\n");
 		igt_require_f(!access("/dev/kvm_hold", R_OK | W_OK),
 			      "kvm_hold.ko is not loaded\n");

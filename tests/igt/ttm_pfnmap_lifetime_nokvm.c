@@ -59,6 +59,7 @@
 
 #include "igt.h"
 #include "kvm_bo.h"
+#include "param.h"
 
 #define SIZE KVM_BO_MIB(1)
 #define PAGES (SIZE / KVM_GUEST_PAGE)
@@ -98,39 +99,19 @@ static void touched_is_marked(struct kvm_bo *bo, const void *arg)
 	bo->refused = marked < bo->pages;
 }
 
-#define PTE_WATCH "/sys/module/pte_watch/parameters/"
-
-static void pte_watch_set(const char *path, const char *value)
-{
-	FILE *file = fopen(path, "we");
-
-	igt_assert(file);
-	igt_assert(fprintf(file, "%s\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
-static unsigned long pte_watch_get(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	unsigned long value;
-
-	igt_assert(file);
-	igt_assert_eq(fscanf(file, "%lu", &value), 1);
-	fclose(file);
-	return value;
-}
+#define PTE_WATCH "pte_watch"
 
 /* Touches every page; returns how many were not marked at their PTE. */
 static unsigned long touch_watched(const struct kvm_bo *bo)
 {
 	unsigned long ptes, unmarked;
 
-	pte_watch_set(PTE_WATCH "ptes", "0");
-	pte_watch_set(PTE_WATCH "unmarked", "0");
+	param_set(PTE_WATCH, "ptes", 0);
+	param_set(PTE_WATCH, "unmarked", 0);
 	for (uint32_t i = 0; i < bo->pages; i++)
 		((volatile char *)bo->map)[(size_t)i * KVM_GUEST_PAGE] = i;
-	ptes = pte_watch_get(PTE_WATCH "ptes");
-	unmarked = pte_watch_get(PTE_WATCH "unmarked");
+	ptes = param_get(PTE_WATCH, "ptes");
+	unmarked = param_get(PTE_WATCH, "unmarked");
 	igt_info("%s: %lu PTEs made, %lu of pages that were not marked\n",
 		 vttm_kind_name(bo->kind), ptes, unmarked);
 	/* Each touch makes some for the pages behind it, perhaps again. */
@@ -145,8 +126,7 @@ static void every_pte_is_marked(struct kvm_bo *bo, const void *arg)
 
 	(void)arg;
 	/* The twin's pages are judged as if it had opted in. */
-	pte_watch_set(PTE_WATCH "reserved",
-		      vttm_policy_is(mode, "reserved") ? "Y" : "N");
+	param_set(PTE_WATCH, "reserved", vttm_policy_is(mode, "reserved"));
 	close(mode);
 	unmarked[0] = touch_watched(bo);
 	igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
@@ -344,7 +324,7 @@ int igt_main()
 		igt_describe("A page is marked when its PTE is made.");
 		igt_subtest_f("%s-i1-every-pte-is-marked", vttm_kind_name(kind))
 		{
-			igt_require_f(!access(PTE_WATCH "ptes", W_OK),
+			igt_require_f(param_exists(PTE_WATCH, "ptes"),
 				      "pte_watch.ko is not loaded\n");
 			kvm_bo_run(kind, &pte_test);
 		}

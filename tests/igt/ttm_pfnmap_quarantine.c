@@ -141,9 +141,10 @@
 #include "grace.h"
 #include "igt.h"
 #include "kvm_bo.h"
+#include "param.h"
 #include "vmm.h"
 
-#define BOUND_PARAMETER "/sys/module/ttm/parameters/pfnmap_quarantine_mb"
+#define BOUND "pfnmap_quarantine_mb"
 #define NO_BOUND 1000000
 #define BOUND_MB 8
 #define CHURN 40 /* BOs of 1 MiB, one after another */
@@ -156,17 +157,6 @@ struct report {
 };
 
 static unsigned int old_bound;
-
-static unsigned int bound_get(void)
-{
-	FILE *file = fopen(BOUND_PARAMETER, "re");
-	unsigned int bound;
-
-	igt_require_f(file, "ttm.ko has no mode\n");
-	igt_assert_eq(fscanf(file, "%u", &bound), 1);
-	fclose(file);
-	return bound;
-}
 
 static void bound_set(unsigned int bound, bool reuse)
 {
@@ -789,7 +779,9 @@ int igt_main_args("", options, help, option, NULL)
 	igt_fixture()
 	{
 		kvm_bo_require(VTTM_MODE);
-		old_bound = bound_get();
+		igt_require_f(param_exists("ttm", BOUND),
+			      "ttm.ko has no mode\n");
+		old_bound = param_get("ttm", BOUND);
 		fd = vttm_open(VTTM_MODE);
 		igt_require_f(vttm_policy_is(fd, "reserved"),
 			      "only reserved pages are kept\n");

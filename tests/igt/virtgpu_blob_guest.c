@@ -77,6 +77,7 @@
 #include "dmabuf_use.h"
 #include "igt.h"
 #include "kvm.h"
+#include "param.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
 #include "vttm.h"
@@ -84,7 +85,6 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define WORDS (BLOB / 4)
-#define LIMIT "/sys/module/ttm/parameters/pages_limit"
 
 static const struct kind {
 	const char *name;
@@ -379,15 +379,11 @@ static uint64_t first_page(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 static void swap_out(struct virtgpu *gpu)
 {
 	struct virtgpu_blob blob;
-	char limit[32] = "";
-	int fd = open(LIMIT, O_RDONLY);
+	unsigned long limit = param_get("ttm", "pages_limit");
 
-	igt_assert_fd(fd);
-	igt_assert_lt(0, read(fd, limit, sizeof(limit) - 1));
-	close(fd);
-	virtgpu_write_file(LIMIT, "1");
+	param_set("ttm", "pages_limit", 1);
 	igt_assert_eq(make(gpu, &kinds[0], BLOB, &blob), 0);
-	virtgpu_write_file(LIMIT, limit);
+	param_set("ttm", "pages_limit", limit);
 	virtgpu_blob_close(gpu, &blob);
 }
 

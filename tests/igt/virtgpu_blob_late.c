@@ -100,21 +100,19 @@
 #include "dmabuf_use.h"
 #include "igt.h"
 #include "pageflags.h"
+#include "param.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
 
-#define STALL "/sys/module/late_host/parameters/stall"
-#define EVERY_MS "/sys/module/late_host/parameters/every_ms"
-#define TIMEOUT "/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms"
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define MAX_BLOBS 64
 #define MAX_FENCES 1000
 /* 10 s for the host, the timeout is 2. */
 #define BUSY_COMMANDS 100
-#define BUSY_EVERY_MS "100"
+#define BUSY_EVERY_MS 100
 /* Each slot of the queue is taken for 5 s. */
-#define FLOOD_EVERY_MS "20"
+#define FLOOD_EVERY_MS 20
 #define FLOODERS 2
 
 static struct virtgpu gpu;
@@ -124,14 +122,24 @@ static unsigned int blobs;
 
 static void stall(bool on)
 {
-	virtgpu_write_file(STALL, on ? "1" : "0");
+	param_set("late_host", "stall", on);
+}
+
+static void every_ms(unsigned int ms)
+{
+	param_set("late_host", "every_ms", ms);
+}
+
+static void timeout_ms(unsigned int ms)
+{
+	param_set("virtio_gpu", "ttm_blobs_timeout_ms", ms);
 }
 
 static void unstall_at_exit(int sig)
 {
 	(void)sig;
 	stall(false);
-	virtgpu_write_file(EVERY_MS, "0");
+	every_ms(0);
 }
 
 static double seconds_since(struct timespec *start)
@@ -215,7 +223,7 @@ static void test_kill(void)
 	pid_t pid;
 
 	if (ttm) {
-		virtgpu_write_file(TIMEOUT, "60000");
+		timeout_ms(60000);
 		make_evicted();
 	}
 	stall(true);
@@ -296,7 +304,7 @@ static void test_sigbus(void)
 	int log;
 	double took;
 
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	if (!virtgpu_ttm_blobs()) {
 		assert_no_bound();
 		return;
@@ -386,26 +394,14 @@ static void fork_and_wait(void)
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
 }
 
-static void test_mmap_lock(void (*use)(void), bool maps_new)
+/* @waiter needs the host, which is stalled, while this task takes the mmap lock. */
+static void watch_mmap_lock(volatile struct watch *watch, void (*use)(void),
+			    void *(*waiter)(void *))
 {
-	volatile struct watch *watch;
 	pthread_t thread;
-	pid_t pid;
+	pid_t pid = watch_then_unstall(watch);
 
-	watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	igt_assert(watch != MAP_FAILED);
-	if (virtgpu_ttm_blobs()) {
-		virtgpu_write_file(TIMEOUT, "60000");
-		make_evicted();
-		if (maps_new)
-			make_room();
-	}
-	watch->maps_new = maps_new;
-	stall(true);
-	pid = watch_then_unstall(watch);
-	igt_assert_eq(
-		pthread_create(&thread, NULL, need_the_host, (void *)watch), 0);
+	igt_assert_eq(pthread_create(&thread, NULL, waiter, (void *)watch), 0);
 	while (!watch->ended) {
 		use();
 		watch->taken++;
@@ -413,8 +409,26 @@ static void test_mmap_lock(void (*use)(void), bool maps_new)
 	}
 	pthread_join(thread, NULL);
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
-	igt_assert(!watch->had_host_early);
 	igt_assert_eq(watch->moves, virtgpu_ttm_blobs());
+}
+
+static void test_mmap_lock(void (*use)(void), bool maps_new)
+{
+	volatile struct watch *watch;
+
+	watch = mmap(NULL, sizeof(*watch), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(watch != MAP_FAILED);
+	if (virtgpu_ttm_blobs()) {
+		timeout_ms(60000);
+		make_evicted();
+		if (maps_new)
+			make_room();
+	}
+	watch->maps_new = maps_new;
+	stall(true);
+	watch_mmap_lock(watch, use, need_the_host);
+	igt_assert(!watch->had_host_early);
 	if (virtgpu_ttm_blobs()) {
 		igt_assert_eq(map[0][0], 1);
 		free_blobs();
@@ -451,11 +465,14 @@ static pid_t fill_queue(volatile unsigned int *sent)
 	return pid;
 }
 
-static void *unmap_first(void *unused)
+static void *unmap_first(void *arg)
 {
+	volatile struct watch *watch = arg;
+
 	igt_assert_eq(munmap(map[0], BLOB), 0);
 	map[0] = NULL;
-	return unused;
+	watch->had_host = true;
+	return NULL;
 }
 
 static void test_munmap(void)
@@ -463,30 +480,23 @@ static void test_munmap(void)
 	volatile unsigned int *sent = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 					   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	volatile struct watch *watch = (void *)(sent + 1024 / sizeof(*sent));
-	pid_t pid, flooder;
-	pthread_t thread;
+	pid_t flooder;
 
 	igt_assert(sent != MAP_FAILED);
-	virtgpu_write_file(TIMEOUT, "60000");
+	timeout_ms(60000);
 	/* The first one is evicted, or the only one. */
 	make_blobs(virtgpu_ttm_blobs() ? 2 * virtgpu_window_size() / BLOB : 1);
 	virtgpu_blob_close(&gpu, &blob[0]);
 	/* This mapping has the last reference when the host has answered to that. */
 	igt_assert_eq(madvise(map[0], BLOB, MADV_DONTFORK), 0);
+	wait_for_gpu();
 	sleep(1);
 	flooder = fill_queue(sent);
-	pid = watch_then_unstall(watch);
-	igt_assert_eq(pthread_create(&thread, NULL, unmap_first, NULL), 0);
-	while (!watch->ended) {
-		map_and_unmap();
-		watch->taken++;
-		usleep(1000);
-	}
-	pthread_join(thread, NULL);
-	igt_assert_eq(waitpid(pid, NULL, 0), pid);
+	watch_mmap_lock(watch, map_and_unmap, unmap_first);
+	/* It ended when the host was not back yet. */
+	igt_assert_eq(watch->had_host_early, virtgpu_ttm_blobs());
 	igt_assert_eq(kill(flooder, SIGKILL), 0);
 	igt_assert_eq(waitpid(flooder, NULL, 0), flooder);
-	igt_assert_eq(watch->moves, virtgpu_ttm_blobs());
 	wait_for_gpu();
 	free_blobs();
 	munmap((void *)sent, 4096);
@@ -495,6 +505,7 @@ static void test_munmap(void)
 #define EXEC_ROUNDS 10
 
 static volatile bool exec_stop;
+static volatile unsigned int execs;
 
 /* The driver reserves them one by one, and has the others while it waits for the last. */
 static void *exec_all(void *arg)
@@ -503,8 +514,10 @@ static void *exec_all(void *arg)
 
 	for (unsigned int i = 0; i < blobs; i++)
 		handles[i] = blob[blobs - 1 - i].handle;
-	while (!exec_stop)
+	while (!exec_stop) {
 		virtgpu_submit_with(&gpu, handles, blobs);
+		execs++;
+	}
 	return arg;
 }
 
@@ -519,7 +532,7 @@ static void test_execbuffer(void)
 	uint64_t large = room / 2 * BLOB;
 	pthread_t thread;
 
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	virtgpu_open(&gpu, VIRTGPU_VIRGL);
 	for (blobs = 0; blobs < count; blobs++) {
 		virtgpu_blob(&gpu, blobs ? BLOB : large, &blob[blobs]);
@@ -527,12 +540,15 @@ static void test_execbuffer(void)
 		map[blobs][0] = blobs + 1;
 	}
 	exec_stop = false;
+	execs = 0;
 	igt_assert_eq(pthread_create(&thread, NULL, exec_all, NULL), 0);
 	for (unsigned int round = 0; round < EXEC_ROUNDS; round++)
 		for (unsigned int i = 0; i < blobs; i++)
 			igt_assert(!virtgpu_is_sigbus(map[i]));
 	exec_stop = true;
 	pthread_join(thread, NULL);
+	/* Both got on. */
+	igt_assert_lt(EXEC_ROUNDS, execs);
 	for (unsigned int i = 0; i < blobs; i++)
 		igt_assert_eq(map[i][0], i + 1);
 	munmap(map[0], large);
@@ -586,7 +602,7 @@ static void test_closed_busy(void)
 	unsigned int in_window = virtgpu_window_size() / BLOB, first;
 
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver evicts nothing\n");
-	virtgpu_write_file(TIMEOUT, "30000");
+	timeout_ms(30000);
 	make_evicted();
 	first = blobs - in_window;
 	/* The next victims, but for the fences. */
@@ -599,11 +615,11 @@ static void test_closed_busy(void)
 	close_busy(0);
 	for (unsigned int i = first + in_window / 2; i < blobs; i++)
 		close_busy(i);
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	igt_assert(gone_within(touch_in_child(1), 10));
 	igt_assert_eq(WEXITSTATUS(gone_status), 1);
 
-	virtgpu_write_file(TIMEOUT, "30000");
+	timeout_ms(30000);
 	end_busy();
 	for (unsigned int i = 1; i < first; i++)
 		igt_assert_eq(map[i][0], i + 1);
@@ -629,10 +645,10 @@ static void test_busy(void)
 	struct timespec start = {};
 	struct virtgpu other;
 
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	if (virtgpu_ttm_blobs())
 		make_evicted();
-	virtgpu_write_file(EVERY_MS, BUSY_EVERY_MS);
+	every_ms(BUSY_EVERY_MS);
 	for (int i = 0; i < BUSY_COMMANDS / 2; i++) {
 		/* Makes a context, and ends it. */
 		virtgpu_open(&other, VIRTGPU_VIRGL);
@@ -642,7 +658,7 @@ static void test_busy(void)
 	use_host();
 	/* Or it was not behind them. */
 	igt_assert_f(seconds_since(&start) > 2.5, "the host was not busy\n");
-	virtgpu_write_file(EVERY_MS, "0");
+	every_ms(0);
 	if (virtgpu_ttm_blobs())
 		free_blobs();
 }
@@ -691,7 +707,7 @@ static void test_busy_queue(void)
 	unsigned int before;
 
 	igt_assert(sent != MAP_FAILED);
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	if (virtgpu_ttm_blobs())
 		make_evicted();
 	fflush(NULL);
@@ -705,18 +721,19 @@ static void test_busy_queue(void)
 		igt_assert(i < 100);
 		usleep(100000);
 	}
-	virtgpu_write_file(EVERY_MS, FLOOD_EVERY_MS);
+	every_ms(FLOOD_EVERY_MS);
 	/* Until the queue is full. */
 	do {
 		before = flooded(sent);
 		sleep(1);
 	} while (flooded(sent) - before > 100);
+	before = flooded(sent);
 	use_host();
 	/* They got on, too. */
 	igt_assert_lt(before, flooded(sent));
 	for (int i = 0; i < FLOODERS; i++)
 		igt_assert_eq(kill(pid[i], SIGKILL), 0);
-	virtgpu_write_file(EVERY_MS, "0");
+	every_ms(0);
 	for (int i = 0; i < FLOODERS; i++) {
 		igt_assert_eq(waitpid(pid[i], &gone_status, 0), pid[i]);
 		igt_assert(WIFSIGNALED(gone_status));
@@ -744,7 +761,7 @@ static void test_guest_create(void)
 	uint32_t *words;
 	double took;
 
-	virtgpu_write_file(TIMEOUT, "2000");
+	timeout_ms(2000);
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	stall(true);
 	igt_nsec_elapsed(&start);
@@ -928,7 +945,7 @@ static void test_unplug_waiting(enum waits what)
 	igt_require_f(virtgpu_ttm_blobs(), "the stock driver waits for ever\n");
 	virtgpu_device(&device);
 	unbinder = unbind_later(&device, &go);
-	virtgpu_write_file(TIMEOUT, "120000");
+	timeout_ms(120000);
 	make_evicted();
 	if (what == WAITS_MAP)
 		make_room();
@@ -1038,10 +1055,10 @@ int igt_main()
 	igt_describe(
 		"regression: a host that is busy for longer than the timeout");
 	igt_subtest("late-busy") test_busy();
-	igt_fixture() virtgpu_write_file(EVERY_MS, "0");
+	igt_fixture() every_ms(0);
 	igt_describe("regression: others keep the queue to a slow host full");
 	igt_subtest("late-busy-queue") test_busy_queue();
-	igt_fixture() virtgpu_write_file(EVERY_MS, "0");
+	igt_fixture() every_ms(0);
 	igt_describe(
 		"A blob that is made while the host is late (twin: within)");
 	igt_subtest("late-guest-create") test_guest_create();

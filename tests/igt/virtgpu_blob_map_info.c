@@ -37,10 +37,10 @@
 #include <sys/mman.h>
 
 #include "igt.h"
+#include "param.h"
 #include "virtgpu.h"
 
-#define INFO "/sys/module/host_map_info/parameters/info"
-#define CHANGED "/sys/module/host_map_info/parameters/changed"
+#define MAP_INFO "host_map_info"
 #define MEMTYPES "/sys/kernel/debug/x86/pat_memtype_list"
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
@@ -63,27 +63,13 @@ static uint64_t window_base, window_size;
 
 static void host_says(int info)
 {
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", info);
-	virtgpu_write_file(INFO, text);
+	param_set(MAP_INFO, "info", info);
 }
 
 static void host_says_the_truth(int sig)
 {
 	(void)sig;
 	host_says(-1);
-}
-
-static unsigned long answers_changed(void)
-{
-	FILE *file = fopen(CHANGED, "r");
-	unsigned long changed;
-
-	igt_assert(file);
-	igt_assert_eq(fscanf(file, "%lu", &changed), 1);
-	fclose(file);
-	return changed;
 }
 
 /* Ranges of the window whose memory type this is, or (@other) is not. */
@@ -146,7 +132,7 @@ static uint32_t *map_and_write(struct virtgpu *gpu, struct virtgpu_blob *blob)
 
 static void test_info(const struct map_info *info)
 {
-	unsigned long changed = answers_changed();
+	unsigned long changed = param_get(MAP_INFO, "changed");
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
 	uint32_t *words;
@@ -154,7 +140,7 @@ static void test_info(const struct map_info *info)
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	host_says(info->info);
 	words = map_and_write(&gpu, &blob);
-	igt_assert_lt_u64(changed, answers_changed());
+	igt_assert_lt_u64(changed, param_get(MAP_INFO, "changed"));
 	assert_type(info);
 	assert_words(words, 2654435761u);
 	if (virtgpu_ttm_blobs()) {

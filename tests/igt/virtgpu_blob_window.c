@@ -72,6 +72,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "param.h"
 #include "virtgpu.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -89,7 +90,7 @@
 /* Of 3 page tables that may map a blob, and of the test; TTM's prefault would be 64. */
 #define FAULTS_MAX 16
 /* Of the module host_refuses. */
-#define REFUSES "/sys/module/host_refuses/parameters/"
+#define REFUSES "host_refuses"
 #define TRACING "/sys/kernel/tracing/"
 #define EVENTS TRACING "events/virtio_gpu_window/"
 
@@ -262,42 +263,18 @@ static void test_reuse(void)
 	igt_assert_lt(ROUNDS * (int)window_blobs(), reused);
 }
 
-/* @what: "map" or "unmap" */
-static void host_refuses(const char *what, unsigned int commands)
-{
-	char path[64], text[16];
-
-	snprintf(path, sizeof(path), REFUSES "%s", what);
-	snprintf(text, sizeof(text), "%u", commands);
-	virtgpu_write_file(path, text);
-}
-
-static unsigned int host_would_refuse(const char *what)
-{
-	unsigned int left;
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), REFUSES "%s", what);
-	file = fopen(path, "r");
-	igt_assert(file);
-	igt_assert_eq(fscanf(file, "%u", &left), 1);
-	fclose(file);
-	return left;
-}
-
 static void host_accepts(int sig)
 {
 	(void)sig;
-	if (access(REFUSES "map", W_OK))
+	if (!param_exists(REFUSES, "map"))
 		return;
-	host_refuses("map", 0);
-	host_refuses("unmap", 0);
+	param_set(REFUSES, "map", 0);
+	param_set(REFUSES, "unmap", 0);
 }
 
 static void require_host_refuses(void)
 {
-	igt_require_f(!access(REFUSES "map", W_OK),
+	igt_require_f(param_exists(REFUSES, "map"),
 		      "host_refuses.ko is not loaded\n");
 }
 
@@ -325,12 +302,12 @@ static void test_refused_create(void)
 	if (virtgpu_ttm_blobs())
 		virtgpu_window_wait_empty();
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
-	host_refuses("map", 1);
+	param_set(REFUSES, "map", 1);
 	virtgpu_blob(&gpu, BLOB, &refused);
 	for (int i = 0; i < 3; i++)
 		igt_assert_eq(__virtgpu_blob_mmap(&gpu, &refused, &again),
 			      -EINVAL);
-	igt_assert_eq(host_would_refuse("map"), 0);
+	igt_assert_eq(param_get(REFUSES, "map"), 0);
 	virtgpu_expect_refusals(1);
 	virtgpu_close(&gpu);
 }
@@ -345,9 +322,9 @@ static void test_refused_evicted(void)
 	require_ttm();
 	require_host_refuses();
 	virtgpu_open(&own, VIRTGPU_VENUS);
-	host_refuses("map", 1);
+	param_set(REFUSES, "map", 1);
 	virtgpu_blob(&own, BLOB, &refused);
-	for (int i = 0; host_would_refuse("map"); i++) {
+	for (int i = 0; param_get(REFUSES, "map"); i++) {
 		igt_assert(i < 300);
 		usleep(100000);
 	}
@@ -455,9 +432,9 @@ static void test_refused_map(void)
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
 	refused = virtgpu_window_count("refused");
-	host_refuses("map", REFUSALS);
+	param_set(REFUSES, "map", REFUSALS);
 	igt_assert(virtgpu_is_sigbus(map[0]));
-	n = REFUSALS - host_would_refuse("map");
+	n = REFUSALS - param_get(REFUSES, "map");
 	host_accepts(0);
 	virtgpu_expect_refusals(n);
 	/* A fault is tried twice, the second time with the mmap lock. */
@@ -495,10 +472,10 @@ static void test_refused_unmap(void)
 	for (unsigned int i = 0; i < room; i++)
 		touch(i);
 	trace(true);
-	host_refuses("unmap", 1);
+	param_set(REFUSES, "unmap", 1);
 	for (unsigned int i = room; i < blobs; i++)
 		touch(i);
-	igt_assert_eq(host_would_refuse("unmap"), 0);
+	igt_assert_eq(param_get(REFUSES, "unmap"), 0);
 	igt_assert_eq_u64(virtgpu_window_count("lost"), BLOB);
 	/* All but the one that the host kept. */
 	for (unsigned int round = 0; round < ROUNDS; round++)

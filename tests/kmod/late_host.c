@@ -54,7 +54,7 @@ static struct kprobe late_host_probe = {
 	.post_handler = late_host_post,
 };
 
-/* A queue ends with its device. */
+/* A queue ends with its device, which was reset: it has no more answers. */
 static int late_host_forget(struct kprobe *probe, struct pt_regs *regs)
 {
 	WRITE_ONCE(kept, NULL);
@@ -63,7 +63,7 @@ static int late_host_forget(struct kprobe *probe, struct pt_regs *regs)
 }
 
 static struct kprobe late_host_remove = {
-	.symbol_name = "virtio_gpu_remove",
+	.symbol_name = "virtio_gpu_window_gone",
 	.pre_handler = late_host_forget,
 };
 
@@ -189,8 +189,12 @@ static int every_ms_set(const char *val, const struct kernel_param *kp)
 	unsigned int ms;
 	int ret = kstrtouint(val, 0, &ms);
 
-	if (ret || !ms == !every_ms)
+	if (ret || !ms == !every_ms) {
+		/* From the next answer on. */
+		if (!ret)
+			WRITE_ONCE(every_ms, ms);
 		return ret;
+	}
 	if (!ms) {
 		WRITE_ONCE(every_ms, 0);
 		late_host_slow_end();

@@ -13,6 +13,7 @@
 
 #include "drm_mode.h"
 #include "igt.h"
+#include "param.h"
 #include "vttm.h"
 
 #define DRIVER_SYSFS "/sys/bus/platform/drivers/vttm"
@@ -326,14 +327,9 @@ void vttm_counters_total(struct vttm_counters *counters)
 
 void vttm_parameter_set(const char *name, unsigned int value)
 {
-	char path[PATH_MAX];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/module/ttm/parameters/%s", name);
-	file = fopen(path, "we");
-	igt_require_f(file, "ttm.ko has no parameter %s\n", name);
-	igt_assert(fprintf(file, "%u\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
+	igt_require_f(param_exists("ttm", name),
+		      "ttm.ko has no parameter %s\n", name);
+	param_set("ttm", name, value);
 }
 
 bool __vttm_wait_quarantine_empty(int seconds)
