@@ -45,6 +45,12 @@
  *	closed: the first has the same pages, the second the same contents. Skipped
  *	without TTM
  *
+ * SUBTEST: guest-remove
+ * Description: The device is removed from its bus and found again while blobs are
+ *	mapped: those in the guest's memory stay, the others are a SIGBUS, and the device
+ *	that comes back works. Behind an IOMMU the blobs' addresses end with the device.
+ *	Skipped without TTM: the stock driver leaks blobs that are closed after an unplug
+ *
  * SUBTEST: guest-kvm-cold-%s
  * Description: A nested guest touches a blob that the CPU has never touched, and the
  *	CPU sees what it wrote
@@ -498,6 +504,60 @@ static void subtest_import_client(const struct kind *kind)
 	igt_subtest_f("import-client-%s", kind->name) test_import_client(kind);
 }
 
+static uint32_t *make_words(struct virtgpu *gpu, const struct kind *kind,
+			    struct virtgpu_blob *blob)
+{
+	uint32_t *words;
+
+	igt_assert_eq(make(gpu, kind, BLOB, blob), 0);
+	words = virtgpu_blob_mmap(gpu, blob);
+	for (uint32_t i = 0; i < WORDS; i++)
+		words[i] = ~i;
+	return words;
+}
+
+static void assert_words(const uint32_t *words)
+{
+	for (uint32_t i = 0; i < WORDS; i++)
+		igt_assert_eq_u32(words[i], ~i);
+}
+
+/* In the guest's memory, and in the host's. */
+static void make_both(struct virtgpu *gpu, uint32_t *words[2])
+{
+	struct virtgpu_blob blob;
+
+	virtgpu_open(gpu, VIRTGPU_VENUS);
+	words[0] = make_words(gpu, &kinds[0], &blob);
+	words[1] = make_words(gpu, &window_kinds[1], &blob);
+}
+
+static void test_remove(void)
+{
+	struct virtgpu_device device;
+	struct virtgpu gpu;
+	uint32_t *words[2];
+
+	igt_require_f(virtgpu_ttm_blobs(), "the stock driver leaks them\n");
+	virtgpu_device(&device);
+	make_both(&gpu, words);
+	virtgpu_remove(&device);
+	assert_words(words[0]);
+	igt_assert(virtgpu_is_sigbus(words[1]));
+	virtgpu_close(&gpu);
+	assert_words(words[0]);
+	for (int i = 0; i < 2; i++)
+		munmap(words[i], BLOB);
+
+	virtgpu_rescan();
+	make_both(&gpu, words);
+	for (int i = 0; i < 2; i++) {
+		assert_words(words[i]);
+		munmap(words[i], BLOB);
+	}
+	virtgpu_close(&gpu);
+}
+
 int igt_main()
 {
 	igt_describe("The host refuses a HOST3D_GUEST blob (twin: within)");
@@ -523,6 +583,8 @@ int igt_main()
 	igt_subtest("guest-import-foreign") test_import_foreign();
 	igt_describe("new call: what TTM swaps out, and what not");
 	igt_subtest("guest-swap") test_swap();
+	igt_describe("new call: the device leaves its bus and comes back");
+	igt_subtest("guest-remove") test_remove();
 	igt_describe("regression: processes are killed that make blobs");
 	igt_subtest("guest-kill") test_kill();
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {

@@ -334,6 +334,8 @@ failures_stream() {
 DEBUG_PROGRAMS='ttm_pfnmap_reuse ttm_pfnmap_quarantine ttm_pfnmap_lifetime
 	ttm_pfnmap_lifetime_nokvm ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
 DEBUG_COUNTED='ttm_pfnmap_kvm_move'
+DEBUG_BLOBS='virtgpu_blob_overcommit virtgpu_blob_window virtgpu_blob_kinds virtgpu_blob_kvm
+	virtgpu_blob_late virtgpu_blob_guest'
 
 plan_debug() {
 	local program
@@ -342,6 +344,9 @@ plan_debug() {
 	done
 	for program in $DEBUG_COUNTED; do
 		plan debug "$1-debug" "$program.counted"
+	done
+	for program in $DEBUG_BLOBS; do
+		plan gpu "$1-debug" "$program"
 	done
 	plan faults "$1-debug" reserved
 	plan hazard "$1-debug" naive
@@ -360,6 +365,11 @@ debug_stream() {
 	done
 	for program in $DEBUG_COUNTED; do
 		vm_suite debug "$kernel" "$program.counted" check igt.sh "policy=counted,$program" 1800
+	done
+	FILES='' "$VM_DIR/initramfs.sh" "$kernel" gpu ours virtio_pci virtio-gpu kvm-amd
+	# The device uses the DMA API, which is checked, too.
+	for program in $DEBUG_BLOBS; do
+		VM_QEMU='-global virtio-gpu-gl-device.iommu_platform=on' VM_RUN=run-gpu-vm.sh vm_suite gpu "$kernel" "$program" gpu gpu.sh "ttm_blobs=1,$program" 1800
 	done
 	# As in hazard_suites(), and what such a kernel takes for itself.
 	export VM_MEMORY=1280

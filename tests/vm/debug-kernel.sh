@@ -12,7 +12,7 @@ kernel=$1
 base=${kernel%-debug}
 TREE=usr/src/linux-headers-debug-common
 
-# Whatever else selects TTM brings a display, PCI and ACPI.
+# Whatever else selects TTM brings more than that.
 kconfig() {
 	cat <<-'END'
 
@@ -21,6 +21,7 @@ kconfig() {
 			depends on DRM && MMU
 			select DRM_TTM
 			select DRM_TTM_HELPER
+			select DRM_VIRTIO_GPU_KMS if DRM_VIRTIO_GPU
 	END
 }
 

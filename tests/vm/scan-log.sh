@@ -21,7 +21,7 @@ scan() {
 			"|blocked for more than|soft lockup|hard LOCKUP|stack guard|stack-protector|double free" \
 			"|use-after-free|not clean during takedown|list_(add|del) corruption|invalid opcode" \
 			"|divide error|scheduling while atomic|sleeping function|Out of memory|oom-kill" \
-			"|page allocation failure|DMA-API|Unknown symbol|disagrees about version|version magic" \
+			"|page allocation failure|DMA-API: (.*: |.*disabl|exceeded|cacheline)|Unknown symbol|disagrees about version|version magic" \
 			"|Machine check|double fault|detected stall|Objects remaining|corrupted page table" \
 			"|Freeing .* in use|non-zero (mapcount|pgtables_bytes)|ODEBUG|leaked (ttm|page)|Bad swap" \
 			"|x86/PAT: .*(fail|conflict|invalid|freeing|, got )|bad p[gu4m]d" \

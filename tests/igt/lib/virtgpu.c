@@ -4,11 +4,14 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <xf86drm.h>
 
 #include "dmabuf_use.h"
 #include "igt.h"
@@ -17,6 +20,7 @@
 
 #define RENDER_NODE "/dev/dri/renderD%d"
 #define RENDER_FIRST 128
+#define RENDER_NODES 8
 #define DEBUGFS "/sys/kernel/debug/dri/0/"
 #define PARAMETER "/sys/module/virtio_gpu/parameters/ttm_blobs"
 /* Every unmap may take the host 100 ms, and there may be a thousand. */
@@ -55,17 +59,31 @@ static int virtgpu_ioctl(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : 0;
 }
 
+static bool is_virtgpu(int fd)
+{
+	drmVersionPtr version = drmGetVersion(fd);
+	bool is = version && !strcmp(version->name, "virtio_gpu");
+
+	drmFreeVersion(version);
+	return is;
+}
+
 /* A device that went away has its number for as long as somebody uses it. */
 static int open_render_node(void)
 {
 	char path[32];
-	int fd = -1;
 
-	for (int i = 0; fd < 0 && i < 3; i++) {
+	for (int i = 0; i < RENDER_NODES; i++) {
+		int fd;
+
 		snprintf(path, sizeof(path), RENDER_NODE, RENDER_FIRST + i);
 		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && is_virtgpu(fd))
+			return fd;
+		if (fd >= 0)
+			close(fd);
 	}
-	return fd;
+	return -1;
 }
 
 void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context)
@@ -444,6 +462,20 @@ void virtgpu_unbind(const struct virtgpu_device *device)
 void virtgpu_bind(const struct virtgpu_device *device)
 {
 	virtgpu_write_file(VIRTGPU_DRIVER "bind", device->name);
+}
+
+void virtgpu_remove(const struct virtgpu_device *device)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/../remove",
+		 device->name);
+	virtgpu_write_file(path, "1");
+}
+
+void virtgpu_rescan(void)
+{
+	virtgpu_write_file("/sys/bus/pci/rescan", "1");
 }
 
 void virtgpu_write_file(const char *path, const char *text)

@@ -107,6 +107,9 @@ struct virtgpu_device {
 void virtgpu_device(struct virtgpu_device *device);
 void virtgpu_unbind(const struct virtgpu_device *device);
 void virtgpu_bind(const struct virtgpu_device *device);
+/* From its bus, as if it had been pulled out; then found there again, with a new name. */
+void virtgpu_remove(const struct virtgpu_device *device);
+void virtgpu_rescan(void);
 
 void virtgpu_write_file(const char *path, const char *text);
 /* Anonymous memory that is written page by page and given back. */

@@ -33,13 +33,16 @@
 /**
  * struct virtio_gpu_object_guest - a blob in the guest's memory
  * @base: what all objects have
- * @dma: the pages as the device sees them, or NULL if it sees physical addresses
+ * @dma: the pages as the device sees them, or NULL if it sees physical addresses or was
+ *	reset; under the lock of &struct virtio_gpu_guests
+ * @mapped: in &virtio_gpu_guests.mapped while there is @dma
  * @answer: the host's to RESOURCE_CREATE_BLOB; -EINPROGRESS until it is there
  * @link: in &virtio_gpu_guests.left
  */
 struct virtio_gpu_object_guest {
 	struct virtio_gpu_object base;
 	struct sg_table *dma;
+	struct list_head mapped;
 	int answer;
 	struct list_head link;
 };
@@ -146,6 +149,54 @@ static void virtio_gpu_sgt_free(struct sg_table *sgt)
 	kfree(sgt);
 }
 
+/* Takes @sgt; -ENODEV if the device goes, which would miss it. */
+static int virtio_gpu_guest_map_dma(struct virtio_gpu_object_guest *guest,
+				    struct sg_table *sgt)
+{
+	struct drm_device *ddev = guest->base.tbo.base.dev;
+	struct virtio_gpu_device *vgdev = ddev->dev_private;
+	int idx, ret = -ENODEV;
+
+	if (drm_dev_enter(ddev, &idx)) {
+		ret = dma_map_sgtable(ddev->dev, sgt, DMA_BIDIRECTIONAL, 0);
+		if (!ret) {
+			spin_lock(&vgdev->guests.lock);
+			guest->dma = sgt;
+			list_add(&guest->mapped, &vgdev->guests.mapped);
+			spin_unlock(&vgdev->guests.lock);
+		}
+		drm_dev_exit(idx);
+	}
+	if (ret)
+		virtio_gpu_sgt_free(sgt);
+	return ret;
+}
+
+/* The device does not use the pages of @guest, or of any blob if it is NULL. */
+static bool virtio_gpu_guest_unmap_dma(struct drm_device *ddev,
+				       struct virtio_gpu_object_guest *guest)
+{
+	struct virtio_gpu_device *vgdev = ddev->dev_private;
+	struct virtio_gpu_guests *guests = &vgdev->guests;
+	struct sg_table *sgt = NULL;
+
+	spin_lock(&guests->lock);
+	if (!guest)
+		guest = list_first_entry_or_null(&guests->mapped,
+						 struct virtio_gpu_object_guest,
+						 mapped);
+	if (guest && guest->dma) {
+		swap(sgt, guest->dma);
+		list_del(&guest->mapped);
+	}
+	spin_unlock(&guests->lock);
+	if (!sgt)
+		return false;
+	dma_unmap_sgtable(ddev->dev, sgt, DMA_BIDIRECTIONAL, 0);
+	virtio_gpu_sgt_free(sgt);
+	return true;
+}
+
 /* Makes the device see the pages. */
 static struct virtio_gpu_mem_entry *
 virtio_gpu_guest_entries(struct virtio_gpu_object_guest *guest,
@@ -163,12 +214,9 @@ virtio_gpu_guest_entries(struct virtio_gpu_object_guest *guest,
 	if (IS_ERR(sgt))
 		return ERR_CAST(sgt);
 	if (dma) {
-		ret = dma_map_sgtable(ddev->dev, sgt, DMA_BIDIRECTIONAL, 0);
-		if (ret) {
-			virtio_gpu_sgt_free(sgt);
+		ret = virtio_gpu_guest_map_dma(guest, sgt);
+		if (ret)
 			return ERR_PTR(ret);
-		}
-		guest->dma = sgt;
 	}
 	entries = virtio_gpu_entries_of(sgt, dma, count);
 	if (!dma)
@@ -427,13 +475,20 @@ bool virtio_gpu_is_guest(const struct virtio_gpu_object *bo)
  * virtio_gpu_guest_sync - make the device see what the CPU wrote
  * @bo: an object that is about to be transferred to the host
  *
- * Context: Any.
+ * Context: Any but NMI. The caller has a reference.
  */
 void virtio_gpu_guest_sync(struct virtio_gpu_object *bo)
 {
-	if (virtio_gpu_is_guest(bo) && to_guest(bo)->dma)
-		dma_sync_sgtable_for_device(bo->tbo.base.dev->dev,
-					    to_guest(bo)->dma, DMA_TO_DEVICE);
+	struct drm_device *ddev = bo->tbo.base.dev;
+	int idx;
+
+	/* After an unplug there is no device to see it, nor @dma. */
+	if (!virtio_gpu_is_guest(bo) || !drm_dev_enter(ddev, &idx))
+		return;
+	if (to_guest(bo)->dma)
+		dma_sync_sgtable_for_device(ddev->dev, to_guest(bo)->dma,
+					    DMA_TO_DEVICE);
+	drm_dev_exit(idx);
 }
 
 /* ---- Life and death of a blob ------------------------------------------ */
@@ -463,11 +518,7 @@ void virtio_gpu_guest_cleanup(struct virtio_gpu_object *bo)
 	if (bo->created && virtio_gpu_window_stopped(vgdev->window) &&
 	    virtio_gpu_guest_left(guest))
 		return;
-	if (guest->dma) {
-		dma_unmap_sgtable(tbo->base.dev->dev, guest->dma,
-				  DMA_BIDIRECTIONAL, 0);
-		virtio_gpu_sgt_free(guest->dma);
-	}
+	virtio_gpu_guest_unmap_dma(tbo->base.dev, guest);
 	dma_resv_lock(tbo->base.resv, NULL);
 	ttm_bo_unpin(tbo);
 	ttm_bo_move_to_lru_tail_unlocked(tbo);
@@ -583,6 +634,7 @@ void virtio_gpu_guest_init(struct virtio_gpu_device *vgdev)
 {
 	spin_lock_init(&vgdev->guests.lock);
 	INIT_LIST_HEAD(&vgdev->guests.left);
+	INIT_LIST_HEAD(&vgdev->guests.mapped);
 }
 
 /**
@@ -603,6 +655,9 @@ void virtio_gpu_guest_gone(struct virtio_gpu_device *vgdev)
 	spin_unlock(&guests->lock);
 	list_for_each_entry_safe(guest, next, &left, link)
 		virtio_gpu_guest_cleanup(&guest->base);
+	/* Of blobs that live on. The driver's claim to addresses ends with the device. */
+	while (virtio_gpu_guest_unmap_dma(vgdev->ddev, NULL))
+		;
 	wake_up_all(&vgdev->resp_wq);
 }
 

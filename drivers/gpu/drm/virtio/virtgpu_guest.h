@@ -35,17 +35,19 @@ struct virtio_gpu_backing_count {
  * @ttm: the blobs that are TTM BOs
  * @shmem: the stock driver's objects
  * @refused: blobs that the host refused
- * @lock: protects @left and @gone
+ * @lock: protects @left, @gone, and @mapped
  * @left: blobs that were freed while the device goes, before the reset
  * @gone: the device was reset, so the host uses no page any more
+ * @mapped: blobs that are mapped for the device
  */
 struct virtio_gpu_guests {
 	struct virtio_gpu_backing_count ttm;
 	struct virtio_gpu_backing_count shmem;
 	atomic_long_t refused;
-	spinlock_t lock; /* left, gone */
+	spinlock_t lock; /* left, gone, mapped */
 	struct list_head left;
 	bool gone;
+	struct list_head mapped;
 };
 
 struct ttm_tt *virtio_gpu_guest_tt_create(struct ttm_buffer_object *tbo,
