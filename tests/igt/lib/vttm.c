@@ -327,8 +327,8 @@ void vttm_counters_total(struct vttm_counters *counters)
 
 void vttm_parameter_set(const char *name, unsigned int value)
 {
-	igt_require_f(param_exists("ttm", name),
-		      "ttm.ko has no parameter %s\n", name);
+	igt_require_f(param_exists("ttm", name), "ttm.ko has no parameter %s\n",
+		      name);
 	param_set("ttm", name, value);
 }
 

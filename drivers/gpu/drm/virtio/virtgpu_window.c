@@ -36,9 +36,9 @@ MODULE_PARM_DESC(
 /*
  * Free slots of the control queue without which nothing more is asked. While somebody
  * wants room, no command but those for the window gets them: others that send all the
- * time would take each slot as soon as it is free.
+ * time would take each slot as soon as it is free. Not more than half of a queue.
  */
-#define VIRTIO_GPU_WINDOW_SLOTS 8
+#define VIRTIO_GPU_WINDOW_SLOTS 8u
 
 /* Others may overtake if nothing has come back for so long: longer than an unmap takes. */
 #define VIRTIO_GPU_WINDOW_OVERTAKE (HZ / 2)
@@ -807,6 +807,8 @@ int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
 				struct virtio_gpu_turn *turn, bool locked)
 {
 	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
+	unsigned int slots = min(VIRTIO_GPU_WINDOW_SLOTS,
+				 virtqueue_get_vring_size(ctrlq->vq) / 2);
 	long ret;
 
 	do {
@@ -824,7 +826,7 @@ int virtio_gpu_window_turn_wait(struct virtio_gpu_window *window,
 	ret = virtio_gpu_window_wait(window, ctrlq->ack_queue,
 				     virtio_gpu_window_stopped(window) ||
 					     READ_ONCE(ctrlq->vq->num_free) >=
-						     VIRTIO_GPU_WINDOW_SLOTS,
+						     slots,
 				     &turn->patience);
 	if (ret < 0)
 		return ret;
