@@ -19,7 +19,8 @@
  *
  * SUBTEST: guest-data-%s
  * Description: A new blob reads as zeroes and keeps what is written, through several
- *	mappings, parent and child, and when its handle is closed
+ *	mappings, parent and child, and when its handle is closed. With TTM each page that
+ *	was touched is marked, as the device has opted in to the PFNMAP mode
  *
  * arg[1]:
  * @plain:		GUEST
@@ -178,18 +179,38 @@ static void check_words(const uint32_t *map, uint32_t seed)
 		igt_assert_eq_u32(map[i], i * 2654435761u ^ seed);
 }
 
+static uint64_t pages_marked(void)
+{
+	struct vttm_counters counters;
+
+	vttm_counters_total(&counters);
+	return counters.pages_marked;
+}
+
+static void wait_nothing_marked(void)
+{
+	for (int i = 0; pages_marked(); i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+}
+
 static void test_data(const struct kind *kind)
 {
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
 	uint32_t *map[2];
 
+	wait_nothing_marked();
 	virtgpu_open(&gpu, kind->context);
 	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
 	for (int i = 0; i < 2; i++)
 		map[i] = virtgpu_blob_mmap(&gpu, &blob);
 	for (uint32_t i = 0; i < WORDS; i++)
 		igt_assert_eq_u32(map[0][i], 0);
+	/* The device has opted in. */
+	igt_assert_eq_u64(pages_marked(),
+			  virtgpu_ttm_blobs() ? BLOB / 4096 : 0);
 	write_words(map[0], 1);
 	check_words(map[1], 1);
 	igt_fork(child, 1)
