@@ -93,6 +93,8 @@ UBSAN: array-index-out-of-bounds in drivers/gpu/drm/ttm/ttm_pool.c:110:12
 kernel BUG at include/linux/mm.h:1118!
 Kernel panic - not syncing: Fatal exception
 ttm: disagrees about version of symbol drm_mm_init
+DMA-API: pci 0000:00:01.0: device driver has pending DMA allocations while released from device [count=1]
+DMA-API: debugging out of memory - disabling
 list_del corruption. prev->next should be ffff888004d5a0c8, but was dead000000000122
 Call Trace:
 RIP: 0010:ttm_tt_unpopulate+0x21/0x60 [ttm]
@@ -121,6 +123,8 @@ kvm_amd: Nested Paging enabled
 x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  
 x86/PAT: PAT support disabled via boot option.
 rcu: 	RCU callback double-/use-after-free debug is enabled.
+DMA-API: preallocated 65536 debug entries
+DMA-API: debugging enabled by kernel config
 END
 	warn='WARNING: CPU: 1 PID: 9 at virt/kvm/kvm_main.c:179 kvm_is_zone_device_page+0x4d/0x60 [kvm]'
 	begin='[ 1.0] TTM-PFNMAP-ANNOUNCE begin kvm_is_zone_device_page'

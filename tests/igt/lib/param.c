@@ -2,6 +2,7 @@
 /*
  * Parameters of loaded modules: see param.h.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -15,15 +16,6 @@ static const char *param_path(char path[PATH_MAX], const char *module,
 	return path;
 }
 
-static FILE *param_open(const char *module, const char *name, const char *how)
-{
-	char path[PATH_MAX];
-	FILE *file = fopen(param_path(path, module, name), how);
-
-	igt_assert_f(file, "%s cannot be opened\n", path);
-	return file;
-}
-
 bool param_exists(const char *module, const char *name)
 {
 	char path[PATH_MAX];
@@ -33,18 +25,24 @@ bool param_exists(const char *module, const char *name)
 
 unsigned long param_get(const char *module, const char *name)
 {
-	FILE *file = param_open(module, name, "re");
+	char path[PATH_MAX];
+	FILE *file = fopen(param_path(path, module, name), "re");
 	unsigned long value;
 
+	igt_assert_f(file, "%s cannot be read\n", path);
 	igt_assert_eq(fscanf(file, "%lu", &value), 1);
 	fclose(file);
 	return value;
 }
 
+/* Without stdio: exit handlers call it, which may run in a signal handler. */
 void param_set(const char *module, const char *name, long value)
 {
-	FILE *file = param_open(module, name, "we");
+	char path[PATH_MAX], text[24];
+	int len = snprintf(text, sizeof(text), "%ld", value);
+	int fd = open(param_path(path, module, name), O_WRONLY | O_CLOEXEC);
 
-	igt_assert(fprintf(file, "%ld\n", value) > 0);
-	igt_assert_eq(fclose(file), 0);
+	igt_assert_f(fd >= 0, "%s cannot be written\n", path);
+	igt_assert_eq(write(fd, text, len), len);
+	close(fd);
 }

@@ -28,6 +28,13 @@ elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; th
 else
 	echo "PASS mode"
 fi
+# A debug kernel checks the use of the DMA API, if the device uses it.
+case "$(uname -r)" in
+*-debug)
+	[ "$(cat /sys/bus/virtio/drivers/virtio_gpu/virtio*/features | cut -c 34)" = 1 ] && echo "PASS dma-api" ||
+		echo "FAIL dma-api the device does not use the DMA API"
+	;;
+esac
 # Whoever waits for the host can be killed, or knows a bound. (The stock twins do not.)
 [ "$mode" = ttm_blobs=0 ] || echo 60 >/proc/sys/kernel/hung_task_timeout_secs
 for module in late_host host_map_info host_refuses dmabuf_use; do

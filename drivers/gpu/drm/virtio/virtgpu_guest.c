@@ -34,7 +34,8 @@
  * struct virtio_gpu_object_guest - a blob in the guest's memory
  * @base: what all objects have
  * @dma: the pages as the device sees them, or NULL if it sees physical addresses or was
- *	reset; under the lock of &struct virtio_gpu_guests
+ *	reset; changes under the lock of &struct virtio_gpu_guests, and stays while its
+ *	user has a reference and the device is there (drm_dev_enter())
  * @mapped: in &virtio_gpu_guests.mapped while there is @dma
  * @answer: the host's to RESOURCE_CREATE_BLOB; -EINPROGRESS until it is there
  * @link: in &virtio_gpu_guests.left
@@ -172,12 +173,17 @@ static int virtio_gpu_guest_map_dma(struct virtio_gpu_object_guest *guest,
 	return ret;
 }
 
-/* The device does not use the pages of @guest, or of any blob if it is NULL. */
+/*
+ * The device does not use the pages of @guest; or, if that is NULL and the device goes, of
+ * any blob, which user space may go on to write: nothing is copied back to it then.
+ * Unmapped under the lock, or it might be later than the device's end.
+ */
 static bool virtio_gpu_guest_unmap_dma(struct drm_device *ddev,
 				       struct virtio_gpu_object_guest *guest)
 {
 	struct virtio_gpu_device *vgdev = ddev->dev_private;
 	struct virtio_gpu_guests *guests = &vgdev->guests;
+	unsigned long attrs = guest ? 0 : DMA_ATTR_SKIP_CPU_SYNC;
 	struct sg_table *sgt = NULL;
 
 	spin_lock(&guests->lock);
@@ -188,13 +194,12 @@ static bool virtio_gpu_guest_unmap_dma(struct drm_device *ddev,
 	if (guest && guest->dma) {
 		swap(sgt, guest->dma);
 		list_del(&guest->mapped);
+		dma_unmap_sgtable(ddev->dev, sgt, DMA_BIDIRECTIONAL, attrs);
 	}
 	spin_unlock(&guests->lock);
-	if (!sgt)
-		return false;
-	dma_unmap_sgtable(ddev->dev, sgt, DMA_BIDIRECTIONAL, 0);
-	virtio_gpu_sgt_free(sgt);
-	return true;
+	if (sgt)
+		virtio_gpu_sgt_free(sgt);
+	return sgt;
 }
 
 /* Makes the device see the pages. */

@@ -196,7 +196,8 @@ static void virtio_gpu_window_first_gets_on(struct virtio_gpu_window *window)
 		first->since = jiffies;
 }
 
-static void virtio_gpu_range_release(struct kref *ref)
+/* With the window's lock, so that who looks for a range finds it in one place. */
+static void virtio_gpu_range_release(struct kref *ref) __releases(window->lock)
 {
 	struct virtio_gpu_range *range =
 		container_of(ref, struct virtio_gpu_range, ref);
@@ -204,7 +205,7 @@ static void virtio_gpu_range_release(struct kref *ref)
 	bool gone = virtio_gpu_window_stopped(window) ||
 		    drm_dev_is_unplugged(window->vgdev->ddev);
 
-	spin_lock(&window->lock);
+	lockdep_assert_held(&window->lock);
 	list_del_init(&range->link);
 	if (range->state == VIRTIO_GPU_RANGE_MAPPED && !gone) {
 		virtio_gpu_range_lose(range);
@@ -232,7 +233,8 @@ static void virtio_gpu_range_release(struct kref *ref)
  */
 void virtio_gpu_range_put(struct virtio_gpu_range *range)
 {
-	kref_put(&range->ref, virtio_gpu_range_release);
+	kref_put_lock(&range->ref, virtio_gpu_range_release,
+		      &range->window->lock);
 }
 
 static void virtio_gpu_range_set(struct virtio_gpu_range *range,
@@ -394,6 +396,7 @@ static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 	const struct virtio_gpu_ctrl_hdr *resp = (void *)vbuf->resp_buf;
 	struct virtio_gpu_window *window = vbuf->range->window;
 
+	atomic_dec(&window->unmapping);
 	if (vbuf->range->closed) {
 		spin_lock(&window->lock);
 		window->closing--;
@@ -422,6 +425,7 @@ virtio_gpu_range_unmap_cmd(struct virtio_gpu_range *range,
 	cmd->hdr.type = cpu_to_le32(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
 	cmd->resource_id = cpu_to_le32(range->handle);
 
+	atomic_inc(&window->unmapping);
 	atomic_long_inc(&window->unmaps);
 	trace_virtio_gpu_range_unmap(range);
 	return vbuf;
@@ -441,7 +445,10 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	spin_unlock(&window->lock);
 
 	vbuf = virtio_gpu_range_unmap_cmd(range, virtio_gpu_range_unmap_cb);
-	range->told = !virtio_gpu_range_send(range, vbuf);
+	if (virtio_gpu_range_send(range, vbuf))
+		atomic_dec(&window->unmapping);
+	else
+		WRITE_ONCE(range->told, true);
 }
 
 /* ---- Closed blobs ------------------------------------------------------ */
@@ -911,6 +918,7 @@ virtio_gpu_window_next_left(struct virtio_gpu_window *window)
 static void virtio_gpu_range_farewell_cb(struct virtio_gpu_device *vgdev,
 					 struct virtio_gpu_vbuffer *vbuf)
 {
+	atomic_dec(&vbuf->range->window->unmapping);
 	virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
 }
 
@@ -932,69 +940,79 @@ static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
 	if (!ret)
 		virtqueue_kick(vgdev->ctrlq.vq);
 	spin_unlock(&vgdev->ctrlq.qlock);
-	if (ret)
+	if (ret) {
+		atomic_dec(&range->window->unmapping);
 		free_vbuf(vgdev, vbuf);
+	}
 }
 
 /* False if the host is silent. */
-static bool virtio_gpu_window_wait_free(struct virtio_gpu_window *window,
-					unsigned int slots)
-{
-	struct virtio_gpu_queue *ctrlq = &window->vgdev->ctrlq;
-	struct virtio_gpu_patience patience;
-	long ret;
+#define virtio_gpu_window_farewell_wait(window, condition) \
+	({ \
+		struct virtio_gpu_window *__window = (window); \
+		struct virtio_gpu_queue *__ctrlq = &__window->vgdev->ctrlq; \
+		struct virtio_gpu_patience __patience; \
+		long __ret; \
+\
+		virtio_gpu_patience_begin(__window, &__patience); \
+		do { \
+			__ret = wait_event_timeout( \
+				__ctrlq->ack_queue, \
+				(condition) || \
+					virtqueue_is_broken(__ctrlq->vq), \
+				VIRTIO_GPU_WINDOW_FAREWELL); \
+		} while (!__ret && \
+			 virtio_gpu_patience_renew(__window, &__patience)); \
+		__ret && !virtqueue_is_broken(__ctrlq->vq); \
+	})
 
-	virtio_gpu_patience_begin(window, &patience);
-	do {
-		ret = wait_event_timeout(ctrlq->ack_queue,
-					 READ_ONCE(ctrlq->vq->num_free) >=
-							 slots ||
-						 virtqueue_is_broken(ctrlq->vq),
-					 VIRTIO_GPU_WINDOW_FAREWELL);
-	} while (!ret && virtio_gpu_patience_renew(window, &patience));
-	return ret && !virtqueue_is_broken(ctrlq->vq);
-}
-
+/* Commands are in order: one whose MAP_BLOB has no answer yet is unmapped behind that. */
 static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
 				      bool *heard)
 {
-	if (range->told || !virtio_gpu_range_mapped(range))
+	struct virtio_gpu_window *window = range->window;
+	struct virtqueue *vq = window->vgdev->ctrlq.vq;
+
+	if (READ_ONCE(range->told) ||
+	    (!virtio_gpu_range_asked(range) && !virtio_gpu_range_mapped(range)))
 		return;
-	range->told = true;
-	*heard = *heard && virtio_gpu_window_wait_free(range->window, 2);
+	WRITE_ONCE(range->told, true);
+	*heard = *heard && virtio_gpu_window_farewell_wait(
+				   window, READ_ONCE(vq->num_free) >= 2);
 	if (*heard)
 		virtio_gpu_range_unmap_last(range);
 }
 
 /**
  * virtio_gpu_window_farewell - leave nothing in the window
- * @vgdev: the device, with a window or without; unplugged, and to be reset next
+ * @vgdev: the device, with a window or without; to be reset next
  *
  * A host may need more time to unmap a blob than it takes for the reset: QEMU 11 does
  * not answer the device that comes back if a blob was in the window, or about to
  * leave it, when the reset came. So the host is asked to unmap them all, and given
  * time to answer, unless it is silent.
  *
- * Context: May sleep. Nobody else sends commands, as drm_dev_unplug() was called.
+ * Context: May sleep. Of a device that was bound, drm_dev_unplug() was called, so nobody
+ * else sends commands; one that could not be bound has nothing to leave.
  */
 void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_window *window = vgdev->window;
-	unsigned int all = virtqueue_get_vring_size(vgdev->ctrlq.vq);
 	struct virtio_gpu_range *range = NULL;
-	bool heard;
+	bool heard = true;
 
-	if (!window)
+	if (!virtio_gpu_window_stopped(window))
 		return;
-	/* First, so that the answer to each MAP_BLOB is known. */
-	heard = virtio_gpu_window_wait_free(window, all);
+	/* Who queued a command may have found the device unplugged when it came to this. */
+	virtio_gpu_notify_now(vgdev);
 	while ((range = virtio_gpu_window_next(window, range)))
 		virtio_gpu_range_farewell(range, &heard);
 	while ((range = virtio_gpu_window_next_left(window))) {
 		virtio_gpu_range_farewell(range, &heard);
 		virtio_gpu_range_put(range);
 	}
-	if (!heard || !virtio_gpu_window_wait_free(window, all))
+	if (!heard || !virtio_gpu_window_farewell_wait(
+			      window, !atomic_read(&window->unmapping)))
 		drm_warn(
 			vgdev->ddev,
 			"the host does not answer: blobs stay in the window until it is reset\n");

@@ -86,7 +86,7 @@ struct virtio_gpu_turn {
  * @link: in &virtio_gpu_window.closed, .leaving, .lost or .left, under the window's lock
  * @closed: the blob, if nobody has it any more; the host forgets it behind the unmap
  * @vacated: the blob lives on elsewhere
- * @told: the host was asked to unmap it; written by who holds a reference
+ * @told: the host was asked to unmap it; never taken back
  * @handle: the host's name of the blob
  * @state: written under the window's lock
  * @map_info: the host's word on caching; stable once it is mapped
@@ -139,7 +139,7 @@ struct virtio_gpu_failure {
  * @closer: the task that does, while it does
  * @leaving: ranges whose UNMAP_BLOB has no answer yet, oldest first
  * @lost: ranges that the host did not unmap; never used again
- * @left: ranges whose blob went with the device, and that the host was not told of
+ * @left: ranges that were freed while the device went, and the host was not told
  * @parted: it was told of all, or never will be
  * @returned: counts the ranges that came back to @mm
  * @answers: counts the commands that the host has answered, of any kind
@@ -147,6 +147,7 @@ struct virtio_gpu_failure {
  * @wait: woken up by every answer to a map or an unmap
  * @line: tasks that want room for a blob, the longest waiting first
  * @stopped: the device is about to go, so nobody is to wait for the host
+ * @unmapping: UNMAP_BLOB commands that have no answer yet
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
  * @refused: MAP_BLOB commands that the host refused
@@ -179,6 +180,7 @@ struct virtio_gpu_window {
 	wait_queue_head_t wait;
 	struct list_head line;
 	bool stopped;
+	atomic_t unmapping;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
 	atomic_long_t refused;
