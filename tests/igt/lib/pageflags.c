@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What /proc says of a page frame: see pageflags.h.
+ * What /proc says of a page: see pageflags.h.
  */
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
@@ -12,17 +12,32 @@
 /* Not in the kernel's exported header, but stable since 2.6.31. */
 #define KPF_RESERVED_BIT 32
 
-static uint64_t page_flags(uint64_t pfn)
+#define PM_PRESENT_BIT 63
+#define PAGE_SHIFT 12
+
+/* Of a file with 64 bits for each page. */
+static uint64_t word_of(const char *path, uint64_t page)
 {
-	const char *path = "/proc/kpageflags";
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint64_t flags;
+	uint64_t word;
 
 	igt_assert_f(fd >= 0, "%s: %s\n", path, strerror(errno));
-	igt_assert_eq(pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)),
-		      sizeof(flags));
+	igt_assert_eq(pread(fd, &word, sizeof(word), page * sizeof(word)),
+		      sizeof(word));
 	close(fd);
-	return flags;
+	return word;
+}
+
+static uint64_t page_flags(uint64_t pfn)
+{
+	return word_of("/proc/kpageflags", pfn);
+}
+
+bool page_is_mapped(const void *address)
+{
+	uint64_t page = (uintptr_t)address >> PAGE_SHIFT;
+
+	return word_of("/proc/self/pagemap", page) >> PM_PRESENT_BIT & 1;
 }
 
 bool page_is_reserved(uint64_t pfn)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What /proc says of a page frame, for pages that are no BO's any more.
+ * What /proc says of a page: of a frame, for those that are no BO's any more, or of an
+ * address.
  */
 #ifndef TTM_PFNMAP_PAGEFLAGS_H
 #define TTM_PFNMAP_PAGEFLAGS_H
@@ -8,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* This process has a PTE for the address. */
+bool page_is_mapped(const void *address);
 /* PG_reserved is set. */
 bool page_is_reserved(uint64_t pfn);
 /* The page is free in the page allocator. */
