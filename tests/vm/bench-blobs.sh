@@ -33,6 +33,7 @@ table() {
 	line "$1" 'memory entries of 64 MiB of the guest, the most of 6 times' entries
 	line "$1" 'instructions of the process to create one' create
 	line "$1" 'to map it' map
+	line "$1" 'to map one of 32 MiB' map-large
 	line "$1" 'to touch its 1024 pages' touch
 	line "$1" 'to unmap and close it' close
 	echo
@@ -71,6 +72,10 @@ goals() {
 		"$(number "$1" 1 full-made):$(number "$1" 1 full-unmaps)" = 100:0
 	goal unmaps-loop "$(number "$1" 1 loop-unmaps) unmaps, no more than without TTM" \
 		"$(number "$1" 1 loop-unmaps)" -le "$(number "$1" 0 loop-unmaps)"
+	goal mmap-constant "$(number "$1" 1 map-large) instructions to map 32 MiB, $(number "$1" 1 map) to map 4 MiB, half as many again allowed" \
+		$((2 * $(number "$1" 1 map-large))) -le $((3 * $(number "$1" 1 map)))
+	goal mmap-constant-stock "$(number "$1" 0 map-large) and $(number "$1" 0 map) without TTM" \
+		"$(number "$1" 0 map-large)" -gt $((3 * $(number "$1" 0 map)))
 	goal entries "at most $(number "$1" 1 entries) entries, $ENTRIES allowed" \
 		"$(number "$1" 1 entries)" -le $ENTRIES
 }

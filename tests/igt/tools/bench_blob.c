@@ -12,6 +12,7 @@
  *   entries     memory entries of a 64 MiB guest blob, the most of ROUNDS times while
  *               memory is used and freed
  *   create, map, touch, close: a blob's instructions
+ *   map-large   those to map one that is LARGE
  *
  * Runs under QEMU -icount: a nanosecond of the process's CPU time is an instruction
  * that it executed, in the kernel or not; waiting for the host is not in it.
@@ -31,6 +32,7 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define LOOPS 100
+#define LARGE (8 * BLOB)
 #define COSTS 32
 #define ROUNDS 6
 #define TRACING "/sys/kernel/tracing/"
@@ -214,6 +216,27 @@ static void bench_costs(void)
 	virtgpu_close(&gpu);
 }
 
+static void bench_map_large(void)
+{
+	struct virtgpu_blob blob;
+	uint64_t sum = 0;
+	void *map;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	/* The first one warms up. */
+	for (int i = -1; i < ROUNDS; i++) {
+		virtgpu_blob(&gpu, LARGE, &blob);
+		sum -= i < 0 ? 0 : instructions();
+		map = virtgpu_blob_mmap(&gpu, &blob);
+		sum += i < 0 ? 0 : instructions();
+		munmap(map, LARGE);
+		virtgpu_blob_close(&gpu, &blob);
+		wait_empty();
+	}
+	say("map-large", sum / ROUNDS);
+	virtgpu_close(&gpu);
+}
+
 /* In a process of its own, so that nothing of it is left. */
 static void bench(void (*fn)(void))
 {
@@ -230,5 +253,6 @@ int igt_simple_main()
 	bench(bench_full);
 	bench(bench_entries);
 	bench(bench_costs);
+	bench(bench_map_large);
 	say("done", 1);
 }
