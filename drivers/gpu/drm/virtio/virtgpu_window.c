@@ -229,7 +229,7 @@ static void virtio_gpu_range_release(struct kref *ref) __releases(window->lock)
  * virtio_gpu_range_put - drop a reference
  * @range: the range
  *
- * Context: Process.
+ * Context: Process; may take the window's lock.
  */
 void virtio_gpu_range_put(struct virtio_gpu_range *range)
 {
@@ -992,8 +992,9 @@ static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
  * leave it, when the reset came. So the host is asked to unmap them all, and given
  * time to answer, unless it is silent.
  *
- * Context: May sleep. Of a device that was bound, drm_dev_unplug() was called, so nobody
- * else sends commands; one that could not be bound has nothing to leave.
+ * Context: May sleep; takes the locks of the window and of the control queue. Of a device
+ * that was bound, drm_dev_unplug() was called, so nobody else sends commands; one that
+ * could not be bound has nothing to leave.
  */
 void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev)
 {
