@@ -11,7 +11,7 @@
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
 # Ways to boot, and builds, see guest/refusals.sh.
-REFUSALS='usual nopat unneeded encrypted sev-es'
+REFUSALS='usual nopat command-line command-line-bad unneeded encrypted sev-es'
 
 plan() { echo "$*" >>"$RESULTS/plan"; }
 
@@ -314,6 +314,8 @@ stream() {
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
 	vm_suite refusals "$1" usual check refusals.sh usual 600
 	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
+	VM_APPEND=ttm.pfnmap=radeon,vttm vm_suite refusals "$1" command-line check refusals.sh command-line 300
+	VM_APPEND=ttm.pfnmap=amd/gpu vm_suite refusals "$1" command-line-bad check refusals.sh command-line-bad 300
 	for program in unneeded encrypted sev-es; do
 		"$VM_DIR/overlay.sh" "$1" $program
 		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd

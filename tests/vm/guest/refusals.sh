@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# refusals.sh usual|nopat|unneeded|encrypted|sev-es: who may opt in, who may not and is told
-# why, and what stays true afterwards. "unneeded" runs a ttm.ko that was built as for
-# a kernel whose KVM does not guess, "encrypted" one that is told that SME is active,
-# "sev-es" one that is told that the CPU has SEV-ES.
+# refusals.sh usual|nopat|command-line|command-line-bad|unneeded|encrypted|sev-es: who
+# may opt in, who may not and is told why, and what stays true afterwards. With
+# "command-line" and "command-line-bad" ttm.pfnmap= is a word of the kernel's command
+# line. "unneeded" runs a ttm.ko that was built as for a kernel whose KVM does not guess,
+# "encrypted" one that is told that SME is active, "sev-es" one that is told that the CPU
+# has SEV-ES.
 
 . /guest/checks.sh
 VM_OPS=/sys/module/vttm/parameters/vm_ops
@@ -334,6 +336,21 @@ unsound() {
 
 nopat() {
 	unsound nopat "the kernel runs with nopat"
+}
+
+# The parameter is a word of the kernel's command line, as an administrator has it.
+command_line() {
+	fresh
+	check command-line-is-the-parameter grep -qx radeon,vttm /sys/module/ttm/parameters/pfnmap
+	modprobe vttm optin=0
+	check command-line-opts-in active "vttm.0 reserved"
+	check command-line-walk walks ok
+}
+
+command_line_bad() {
+	check command-line-bad-is-refused ttm_refused 'Invalid argument'
+	check command-line-bad-says-why told "takes driver names separated by commas"
+	check command-line-bad-is-not-there not loaded ttm
 }
 
 encrypted() {
