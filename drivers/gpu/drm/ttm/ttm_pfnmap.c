@@ -611,14 +611,17 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
  *
  * From now on the pages of the device's BOs are marked before user space can
  * see them, so that KVM guests can use them as memory. There is no way back but
- * ttm_device_fini(). A device that was refused works as if it had not asked.
+ * ttm_device_fini(), with one exception: if the first mapping shows that the
+ * driver's vm_ops cannot be trusted, the mode ends, with a line in the kernel
+ * log. A device that was refused works as if it had not asked.
  *
  * Context: May sleep. Not for use under a BO's reservation or mmap_lock.
- * Return: 0, or with one line in the kernel log that says why:
- * -EINVAL for NULL, -ENODEV if @bdev was not initialised, -EALREADY if it opted
- * in before, -EBUSY if it has BOs that can be mapped or if ttm.pfnmap_policy= forces a policy that
- * is not sound here, -EOPNOTSUPP if the mode cannot be had with this machine or
- * driver.
+ * Return: 0, also if ttm.pfnmap= has opted the device in and the driver asks for
+ * the first time, or with one line in the kernel log that says why:
+ * -EINVAL for NULL, -ENODEV if @bdev was not initialised or there was no memory
+ * for the mode then, -EALREADY if it opted in before, -EBUSY if it has BOs that
+ * can be mapped or if ttm.pfnmap_policy= forces a policy that is not sound here,
+ * -EOPNOTSUPP if the mode cannot be had with this machine or driver.
  */
 int ttm_pfnmap_enable(struct ttm_device *bdev)
 {
@@ -632,7 +635,7 @@ int ttm_pfnmap_enable(struct ttm_device *bdev)
 
 	mutex_lock(&ttm_pfnmap_devices_lock);
 	dev = ttm_pfnmap_dev_find(bdev);
-	if (dev && dev->by_parameter) {
+	if (dev && dev->by_parameter && ttm_pfnmap_enabled(bdev)) {
 		/* The administrator was first; the driver asks only now. */
 		dev->by_parameter = false;
 		ret = 0;
@@ -656,7 +659,8 @@ EXPORT_SYMBOL_GPL(ttm_pfnmap_enable);
  *
  * Context: Any.
  * Return: true if @bdev opted in and was not refused, also if this kernel's KVM
- * needs no marks.
+ * needs no marks. It may become false at the device's first mapping, see
+ * ttm_pfnmap_enable().
  */
 bool ttm_pfnmap_enabled(const struct ttm_device *bdev)
 {

@@ -312,6 +312,19 @@ static void driver_asks_after_parameter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ttm_pfnmap_enable(devs->ttm_dev), -EALREADY);
 }
 
+/* The first mapping switched the mode off before the driver asked; its BO lives. */
+static void driver_asks_after_switched_off(struct kunit *test)
+{
+	struct ttm_test_devices *devs = test->priv;
+	struct test_bo *buf = bo_new_populated(test, 1);
+
+	the_dev(test)->by_parameter = true;
+	atomic_set(&the_dev(test)->state, TTM_PFNMAP_OFF);
+	KUNIT_EXPECT_LT(test, ttm_pfnmap_enable(devs->ttm_dev), 0);
+	KUNIT_EXPECT_FALSE(test, ttm_pfnmap_enabled(devs->ttm_dev));
+	bo_unpopulate(buf);
+}
+
 static void other_open(struct vm_area_struct *vma)
 {
 }
@@ -394,6 +407,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(no_dev_marks_nothing),
 	KUNIT_CASE(switched_off_marks_nothing),
 	KUNIT_CASE(driver_asks_after_parameter),
+	KUNIT_CASE(driver_asks_after_switched_off),
 	KUNIT_CASE_PARAM(mmap_checks_the_ops, ops_gen_params),
 	KUNIT_CASE_PARAM(fault_checks_the_ops, ops_gen_params),
 	{}
