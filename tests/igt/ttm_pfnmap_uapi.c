@@ -58,6 +58,13 @@
  * SUBTEST: %s-dumb-and-prime
  * Description: Dumb buffers of impossible size, dma-bufs that are none
  *
+ * SUBTEST: %s-pinned
+ * Description: While an importer holds a BO it is no victim: swapping it out,
+ *	moving it and dropping its contents are -EBUSY, and change nothing
+ *
+ * SUBTEST: %s-import-foreign
+ * Description: A dma-buf of another device: -EOPNOTSUPP
+ *
  * SUBTEST: %s-close-device-while-mapped
  * Description: A mapping outlives the device's file; the BO goes with it
  *
@@ -107,6 +114,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "drm_mode.h"
 #include "freemem.h"
 #include "igt.h"
@@ -980,6 +988,65 @@ static void dumb_and_prime(enum vttm_kind kind)
 	close(fd);
 }
 
+/* ---- Importers --------------------------------------------------------- */
+
+static void refused_while_pinned(struct kvm_bo *bo)
+{
+	uint64_t pages;
+
+	assert_errno(__vttm_swapout(bo->fd, bo->handle, &pages), -EBUSY);
+	assert_errno(move(bo->fd, bo->handle, VTTM_PL_VRAM), -EBUSY);
+	assert_errno(purge(bo->fd, bo->handle, 0), -EBUSY);
+}
+
+static void pinned(enum vttm_kind kind)
+{
+	struct dmabuf_use_look look;
+	struct drm_vttm_page page;
+	uint64_t address;
+	struct kvm_bo bo;
+	int dmabuf, hold;
+
+	kvm_bo_init(&bo, kind, BO_SIZE, VTTM_BO_CACHED);
+	fill(bo.map, 3);
+	dmabuf = vttm_export(bo.fd, bo.handle);
+	hold = dmabuf_hold(dmabuf, &address);
+	vttm_page(bo.fd, bo.handle, 0, &page);
+	refused_while_pinned(&bo);
+	dmabuf_look(dmabuf, &look);
+	igt_assert_eq_u64(look.pfn, page.pfn);
+	igt_assert_eq_u64(look.bytes, BO_SIZE);
+	kvm_bo_check_counts(&bo);
+	verify(bo.map, 3);
+	/* The kernel's mapping shows the same memory. */
+	dmabuf_flip(dmabuf);
+	for (unsigned int i = 0; i < BO_SIZE / 4; i++)
+		((volatile uint32_t *)bo.map)[i] ^= ~0u;
+	verify(bo.map, 3);
+	refused_while_pinned(&bo);
+
+	close(hold);
+	igt_assert_eq_u64(vttm_swapout(bo.fd, bo.handle), BO_PAGES);
+	verify(bo.map, 3);
+	kvm_bo_check_counts(&bo);
+	close(dmabuf);
+	kvm_bo_fini(&bo);
+}
+
+static void import_foreign(enum vttm_kind kind)
+{
+	int fd = open_device(kind);
+	int other = open_device(kind == VTTM_MODE ? VTTM_STOCK : VTTM_MODE);
+	uint32_t handle = vttm_create(other, BO_SIZE, VTTM_BO_CACHED);
+	int dmabuf = vttm_export(other, handle);
+
+	assert_errno(import(fd, dmabuf), -EOPNOTSUPP);
+	igt_assert_eq_u32(vttm_import(other, dmabuf), handle);
+	close(dmabuf);
+	close(other);
+	close(fd);
+}
+
 /* ---- Giving up what is in use ------------------------------------------ */
 
 static void close_device_while_mapped(enum vttm_kind kind)
@@ -1457,6 +1524,10 @@ static const struct test {
 	  ioctl_numbers, ON_BOTH, 30, false },
 	{ "dumb-and-prime", "regression: impossible dumb buffers and dma-bufs.",
 	  dumb_and_prime, ON_BOTH, 30, false },
+	{ "pinned", "regression: what an importer holds stays where it is.",
+	  pinned, ON_BOTH, 20, false },
+	{ "import-foreign", "regression: no import from another device.",
+	  import_foreign, ON_BOTH, 30, false },
 	{ "close-device-while-mapped",
 	  "regression: a mapping outlives the file.", close_device_while_mapped,
 	  ON_BOTH, 20, false },

@@ -81,7 +81,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dmabuf_use.h"
+#include "dmabuf.h"
 #include "igt.h"
 #include "kvm.h"
 #include "param.h"
@@ -311,10 +311,10 @@ static void test_import(const struct kind *kind)
 	virtgpu_open(&gpu, kind->context);
 	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
 	map = dmabuf_mmap(&gpu, &blob, &fd);
-	virtgpu_dmabuf_look(fd, &look);
+	dmabuf_look(fd, &look);
 	igt_assert_eq_u64(look.bytes, BLOB);
 	write_words(map, 1);
-	virtgpu_dmabuf_flip(fd);
+	dmabuf_flip(fd);
 	for (uint32_t i = 0; i < WORDS; i++)
 		map[i] ^= ~0u;
 	check_words(map, 1);
@@ -397,7 +397,7 @@ static uint64_t first_page(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 	int fd = virtgpu_blob_export(gpu, blob);
 	struct dmabuf_use_look look;
 
-	virtgpu_dmabuf_look(fd, &look);
+	dmabuf_look(fd, &look);
 	close(fd);
 	return look.pfn;
 }

@@ -97,7 +97,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dmabuf_use.h"
+#include "dmabuf.h"
 #include "igt.h"
 #include "pageflags.h"
 #include "param.h"
@@ -579,7 +579,7 @@ static void close_busy(unsigned int i)
 {
 	int dmabuf = virtgpu_blob_export(&gpu, &blob[i]);
 
-	busy[i] = virtgpu_dmabuf_busy(dmabuf);
+	busy[i] = dmabuf_busy(dmabuf);
 	close(dmabuf);
 	munmap(map[i], BLOB);
 	map[i] = NULL;
@@ -805,7 +805,7 @@ static void test_guest_free(void)
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	guest_blob(&blob[0]);
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
-	virtgpu_dmabuf_look(dmabuf, &look);
+	dmabuf_look(dmabuf, &look);
 	close(dmabuf);
 	igt_assert_eq_u64(look.bytes, BLOB);
 	stall(true);

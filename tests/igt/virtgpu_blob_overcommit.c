@@ -73,6 +73,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "igt.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
@@ -357,7 +358,7 @@ static void import_too_large(struct virtgpu *gpu,
 	set_make(VIRTGPU_VENUS, count);
 	set_write(1);
 	evictions = virtgpu_window_count("evictions");
-	igt_assert_eq(virtgpu_dmabuf_hold_error(dmabuf), -ENOSPC);
+	igt_assert_eq(dmabuf_hold_error(dmabuf), -ENOSPC);
 	igt_assert_eq_u64(virtgpu_window_count("evictions"), evictions);
 	set_check(1);
 	set_free();

@@ -71,6 +71,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "igt.h"
 #include "param.h"
 #include "virtgpu.h"
@@ -515,7 +516,7 @@ static void test_refused_unmap(void)
 static int hold_in_window(int dmabuf)
 {
 	uint64_t address;
-	int hold = virtgpu_dmabuf_hold(dmabuf, &address);
+	int hold = dmabuf_hold(dmabuf, &address);
 
 	igt_assert_lte_u64(virtgpu_window_base(), address);
 	igt_assert_lte_u64(address + BLOB,

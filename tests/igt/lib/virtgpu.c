@@ -13,7 +13,6 @@
 
 #include <xf86drm.h>
 
-#include "dmabuf_use.h"
 #include "igt.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
@@ -358,65 +357,6 @@ void virtgpu_submit_with(struct virtgpu *gpu, const uint32_t *handles,
 
 	igt_assert_eq(
 		virtgpu_ioctl(gpu->fd, DRM_IOCTL_VIRTGPU_EXECBUFFER, &exec), 0);
-}
-
-static void dmabuf_use(unsigned long request, void *arg)
-{
-	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
-
-	igt_assert_fd(fd);
-	igt_assert_eq(ioctl(fd, request, arg) ? -errno : 0, 0);
-	close(fd);
-}
-
-void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look)
-{
-	look->fd = dmabuf;
-	dmabuf_use(DMABUF_USE_LOOK, look);
-}
-
-/* @fd: what holds it, if it works. */
-static int __virtgpu_dmabuf_hold(int dmabuf, uint64_t *address, int *fd)
-{
-	struct dmabuf_use_hold hold = { .fd = dmabuf };
-	int ret;
-
-	*fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
-	igt_assert_fd(*fd);
-	ret = ioctl(*fd, DMABUF_USE_HOLD, &hold) ? -errno : 0;
-	*address = hold.address;
-	return ret;
-}
-
-int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address)
-{
-	int fd;
-
-	igt_assert_eq(__virtgpu_dmabuf_hold(dmabuf, address, &fd), 0);
-	return fd;
-}
-
-int virtgpu_dmabuf_hold_error(int dmabuf)
-{
-	uint64_t address;
-	int fd, ret = __virtgpu_dmabuf_hold(dmabuf, &address, &fd);
-
-	close(fd);
-	return ret;
-}
-
-int virtgpu_dmabuf_busy(int dmabuf)
-{
-	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
-
-	igt_assert_fd(fd);
-	igt_assert_eq(ioctl(fd, DMABUF_USE_BUSY, dmabuf) ? -errno : 0, 0);
-	return fd;
-}
-
-void virtgpu_dmabuf_flip(int dmabuf)
-{
-	dmabuf_use(DMABUF_USE_FLIP, (void *)(uintptr_t)dmabuf);
 }
 
 static sigjmp_buf jump;

@@ -84,18 +84,6 @@ int __virtgpu_submit_nothing(struct virtgpu *gpu, int *fence);
 void virtgpu_submit_with(struct virtgpu *gpu, const uint32_t *handles,
 			 unsigned int count);
 
-/* As a driver that imports the dma-buf sees it: tests/kmod/dmabuf_use.h. */
-struct dmabuf_use_look;
-void virtgpu_dmabuf_look(int dmabuf, struct dmabuf_use_look *look);
-/* Attached and mapped, until what it returns is closed; @address: for the device. */
-int virtgpu_dmabuf_hold(int dmabuf, uint64_t *address);
-/* The negative errno of that, or 0: then it was detached again. */
-int virtgpu_dmabuf_hold_error(int dmabuf);
-/* A GPU works on it, until what it returns is closed. */
-int virtgpu_dmabuf_busy(int dmabuf);
-/* Inverts each word through the kernel's own mapping. */
-void virtgpu_dmabuf_flip(int dmabuf);
-
 /* Reading there is a SIGBUS. */
 bool virtgpu_is_sigbus(const volatile uint32_t *word);
 

@@ -20,6 +20,8 @@ vttm_modules "$wanted" $parameters
 load kvm_hold
 load gup_try
 load pte_watch
+# For those of an importer.
+load dmabuf_use
 # A block device, for O_DIRECT, which is not tested on the debug kernels.
 case $(uname -r) in
 *-debug) ;;
