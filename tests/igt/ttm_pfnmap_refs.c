@@ -1169,6 +1169,16 @@ static void ptrace_all(struct memory *mem)
 	kill_child(pid);
 }
 
+/* By the books; the flag of a page is that of one policy alone. */
+static void check_nothing_marked(int fd)
+{
+	struct vttm_counters counters;
+
+	vttm_counters(fd, &counters);
+	igt_assert_eq_u64(counters.sets_exposed, 0);
+	igt_assert_eq_u64(counters.pages_marked, 0);
+}
+
 static void ptrace_cold(enum vttm_kind kind)
 {
 	const struct variant cold = { "cold", VTTM_BO_CACHED, true, false };
@@ -1189,6 +1199,7 @@ static void ptrace_cold(enum vttm_kind kind)
 	vttm_info(mem.bo.fd, mem.bo.handle, &info);
 	igt_assert_eq(info.placement, VTTM_PL_SYSTEM);
 	igt_assert_eq_u64(info.reserved, 0);
+	check_nothing_marked(mem.bo.fd);
 	close(fd);
 	kill_child(pid);
 
@@ -1336,6 +1347,7 @@ static void violate(struct kvm_bo *bo)
 	igt_assert(is_sigbus(map + PAGE, true));
 	vttm_info(bo->fd, bo->handle, &info);
 	igt_assert_eq_u64(info.reserved, 0);
+	check_nothing_marked(bo->fd);
 	igt_assert_eq(process_vm_read(map, PAGE), -EFAULT);
 
 	check_vm_flags(bo->map);
