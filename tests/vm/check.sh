@@ -49,6 +49,25 @@ vm_suite() {
 	cat "$vm/$name.out" "$vm/$name.verdict" >"$RAW/$name.txt"
 }
 
+# try_again NAME TRY WHY: a suite is to be run once more. What it printed is kept, as
+# NAME.try-TRY, and the table tells of it. To begin with: tries_begin NAME; in the end,
+# tried NAME.
+tries_begin() { rm -f "$RAW/$1".{txt,again,try-*}; }
+
+try_again() {
+	local file
+	for file in "$RAW/$1.txt" "$BUILD"/*/vm/"$1".{console,l2,qemu}; do
+		[ ! -f "$file" ] || cp "$file" "$RAW/$1.try-$2.${file##*.}"
+	done
+	rm -f "$RAW/$1.txt"
+	printf '        %s is run again: %s\n' "$1" "$3"
+	echo "SKIP try-$2 $3" >>"$RAW/$1.again"
+}
+
+tried() {
+	[ ! -f "$RAW/$1.txt" ] || [ ! -f "$RAW/$1.again" ] || cat "$RAW/$1.again" >>"$RAW/$1.txt"
+}
+
 # Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure}.sh.
 # Those that make allocations fail need a debug kernel, those of virtio-gpu a GPU,
 # those of EPT and VMX an Intel CPU.
@@ -71,31 +90,32 @@ VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 # naive_suite KERNEL FILE SCRIPT [SWAPOUTS SECONDS]: hazards under the naive mark. It
 # hands out memory that is in use, so it may well bring the kernel down before its
 # tests have ended: that is the defect, too, and takes the place of the results that
-# are missing, which are skipped. It may die of anything, though, and complain of anything (to be out of
-# memory, for example): only one that dies and says that memory is corrupted counts,
-# another is run again, and the third's failures stay as they are.
+# are missing, which are skipped. It may die of anything, though, and complain of anything
+# (to be out of memory, for example): only one that dies and says that memory is corrupted
+# counts, another is run again, and the third's failures stay as they are.
 naive_suite() {
-	local name=hazard.$1.$2 console=$BUILD/$1/vm/hazard.$1.$2.console said try
+	local name=hazard.$1.$2 console=$BUILD/$1/vm/hazard.$1.$2.console said try why
 	! has_result "$name" || return 0
+	tries_begin "$name"
 	for try in 1 2 3; do
-		rm -f "$RAW/$name.txt"
 		VM_APPEND="oops=panic ${VM_APPEND:-}" vm_suite hazard "$1" "$2" naive "$3" \
 			"naive${4:+,$4}" "${5:-400}"
+		said=
 		if grep -qx 'PASS vm-ends' "$RAW/$name.txt"; then
-			said=
-			grep -q '^FAIL kernel-log' "$RAW/$name.txt" || return 0
-			printf '        the kernel of %s complained of what no test had announced, try %d: %s\n' \
-				"$name" $try "$(grep -m 1 '^FAIL kernel-log' "$RAW/$name.txt")"
-			continue
+			why=$(grep -m 1 '^FAIL kernel-log' "$RAW/$name.txt") || break
+			why="the kernel complained of what no test had announced: $why"
+		else
+			! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
+				"$console") || break
+			why="the kernel died without a word of corrupted memory: $(grep -m 1 'FAIL vm-ends' "$RAW/$name.txt" || true)"
 		fi
-		! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
-			"$console") || break
-		printf '        the kernel of %s died without a word of corrupted memory, try %d: %s\n' \
-			"$name" $try "$(grep -m 1 'FAIL vm-ends' "$RAW/$name.txt")"
+		[ "$try" = 3 ] || try_again "$name" "$try" "$why"
 	done
-	[ -n "$said" ] || return 0
-	printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"
-	naive_results "$BUILD/$1/vm/$name.out" "$said" >"$RAW/$name.txt"
+	if [ -n "$said" ]; then
+		printf '        the naive mark brought the kernel of %s down: %s\n' "$name" "$said"
+		naive_results "$BUILD/$1/vm/$name.out" "$said" >"$RAW/$name.txt"
+	fi
+	tried "$name"
 }
 
 # naive_results OUT SAID: what is left of a naive kernel that died with SAID.
@@ -225,19 +245,19 @@ gpu_stream() {
 # which it did not end, or complained, is made again, and the third's failures stay. Not
 # one in which there is more: a host that complains or refuses, a lost mapping, wrong data.
 chain_suite() {
-	local raw=$RAW/gpu.$1.$2.txt try
-	! has_result "gpu.$1.$2" || return 0
+	local name=gpu.$1.$2 raw=$RAW/gpu.$1.$2.txt try why
+	! has_result "$name" || return 0
+	tries_begin "$name"
 	for try in 1 2 3; do
-		rm -f "$raw"
 		vm_suite gpu "$1" "$2" gpu chain.sh "$3" "$4"
-		if [ "$try" = 3 ] || ! grep -qE '^FAIL (l2-ends|l2-kernel-log)' "$raw" ||
+		if [ "$try" = 3 ] || ! why=$(grep -m 1 -E '^FAIL (l2-ends|l2-kernel-log)' "$raw") ||
 			grep -qE '^FAIL (kernel-log|vm-ends|host-accepts|no-bad-address|l2-host-accepts)' "$raw" ||
 			{ grep -q 'wrong-from-cpu=' "$raw" && grep -q '^FAIL overcommit-data' "$raw"; }; then
 			break
 		fi
-		printf '        the guest of the guest of %s did not end well, try %d: %s\n' \
-			"gpu.$1.$2" "$try" "$(grep -m 1 -E '^FAIL (l2-ends|l2-kernel-log)' "$raw")"
+		try_again "$name" "$try" "the guest's guest did not end well: $why"
 	done
+	tried "$name"
 }
 
 # The CPU is Intel's, in an emulator that is slower than QEMU.
