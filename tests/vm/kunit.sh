@@ -187,8 +187,10 @@ boot() {
 parse() {
 	awk '
 	function flat(text) { gsub(/[^A-Za-z0-9_.,+*=<>\/()"-]+/, "_", text); return text }
+	# Two names may look the same when they are flat.
+	function own(name) { return name (reported[name]++ ? "#" reported[name] : "") }
 	function report(verdict, name, text) {
-		print verdict, flat(name), verdict == "PASS" ? "" : text
+		print verdict, own(flat(name)), verdict == "PASS" ? "" : text
 		leaves++
 		failures += verdict == "FAIL"
 	}

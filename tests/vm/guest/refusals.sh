@@ -332,6 +332,18 @@ unsound() {
 	check "$1-forced-says-why-once" told_once "not opted in: $2"
 	check "$1-forced-driver-gets-the-errno" told "vttm.0: not in TTM's PFNMAP mode (-EBUSY)"
 	check "$1-forced-stock-walk" walks "Bad address"
+	check "$1-leaks-nothing" loads_leak_nothing
+}
+
+# The refused load and the one that is not, in turn.
+loads_leak_nothing() {
+	unloaded
+	remember
+	for n in $(seq $REPEAT); do
+		fresh && modprobe vttm && fresh pfnmap_policy=reserved && modprobe vttm || return 1
+	done
+	unloaded
+	nothing_lost
 }
 
 nopat() {
@@ -351,6 +363,15 @@ command_line_bad() {
 	check command-line-bad-is-refused ttm_refused 'Invalid argument'
 	check command-line-bad-says-why told "takes driver names separated by commas"
 	check command-line-bad-is-not-there not loaded ttm
+	check command-line-bad-leaks-nothing command_line_bad_leaks_nothing
+}
+
+command_line_bad_leaks_nothing() {
+	remember
+	for n in $(seq $REPEAT); do
+		! modprobe ttm 2>/dev/null || return 1
+	done
+	nothing_lost
 }
 
 encrypted() {
