@@ -195,8 +195,8 @@ drivers_suites() {
 	FILES=tools/dumb_walk:tools/verify_pages "$VM_DIR/initramfs.sh" "$1" drivers ours \
 		kvm-amd $(ttm_users "$1")
 	FILES=tools/dumb_walk "$VM_DIR/initramfs.sh" "$1" drivers-stock stock kvm-amd bochs
-	vm_suite drivers "$1" ours drivers stock-drivers.sh ours 400
-	vm_suite drivers "$1" stock drivers-stock stock-drivers.sh stock 180
+	vm_suite drivers "$1" stock-drivers.ours drivers stock-drivers.sh ours 400
+	vm_suite drivers "$1" stock-drivers.stock drivers-stock stock-drivers.sh stock 180
 }
 
 plan_hazards() {
@@ -287,13 +287,13 @@ plan_kernel() {
 	plan abi "$1" vm-ops
 	plan smoke "$1" smoke
 	plan demo "$1" demo
-	plan drivers "$1" ours
-	plan drivers "$1" stock
+	plan drivers "$1" stock-drivers.ours
+	plan drivers "$1" stock-drivers.stock
 	plan bench "$1" bench
 	plan bench "$1" blobs
 	plan rig "$1" self-test
 	for program in $REFUSALS; do
-		plan refusals "$1" "$program"
+		plan refusals "$1" "refusals.$program"
 	done
 	plan hazard "$1" violation
 	for program in $(igt_programs); do
@@ -302,7 +302,7 @@ plan_kernel() {
 	plan igt "$1" all.counted
 	plan_hazards "$1" >>"$RESULTS/plan"
 	for program in naive reserved counted; do
-		plan verify "$1" "$program"
+		plan verify "$1" "verify.$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu \
@@ -325,21 +325,21 @@ stream() {
 	vm_suite igt "$1" all.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
 	naive_image "$1"
 	hazard_suites "$1"
-	vm_suite verify "$1" naive naive verify.sh naive 120
-	vm_suite verify "$1" reserved check verify.sh reserved 120
-	vm_suite verify "$1" counted check verify.sh counted 120
+	vm_suite verify "$1" verify.naive naive verify.sh naive 120
+	vm_suite verify "$1" verify.reserved check verify.sh reserved 120
+	vm_suite verify "$1" verify.counted check verify.sh counted 120
 	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
-	vm_suite refusals "$1" usual check refusals.sh usual 600
-	VM_APPEND=nopat vm_suite refusals "$1" nopat check refusals.sh nopat 300
-	VM_APPEND=ttm.pfnmap=radeon,vttm vm_suite refusals "$1" command-line check refusals.sh command-line 300
-	VM_APPEND=ttm.pfnmap=amd/gpu vm_suite refusals "$1" command-line-bad check refusals.sh command-line-bad 300
+	vm_suite refusals "$1" refusals.usual check refusals.sh usual 600
+	VM_APPEND=nopat vm_suite refusals "$1" refusals.nopat check refusals.sh nopat 300
+	VM_APPEND=ttm.pfnmap=radeon,vttm vm_suite refusals "$1" refusals.command-line check refusals.sh command-line 300
+	VM_APPEND=ttm.pfnmap=amd/gpu vm_suite refusals "$1" refusals.command-line-bad check refusals.sh command-line-bad 300
 	for program in unneeded encrypted sev-es; do
 		"$VM_DIR/overlay.sh" "$1" $program
 		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd
-		vm_suite refusals "$1" $program $program refusals.sh $program 300
+		vm_suite refusals "$1" refusals.$program $program refusals.sh $program 300
 	done
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
 	gpu_stream "$1"

@@ -6,6 +6,7 @@
 # their count, and stray_mark reserves a page that is in nobody's books.
 
 wanted=$1
+echo "TTM-PFNMAP-POLICY $wanted"
 
 # verify NAME PATTERN: what verify_pages says must match.
 verify() {
