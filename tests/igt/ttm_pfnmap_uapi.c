@@ -59,8 +59,8 @@
  * Description: Dumb buffers of impossible size, dma-bufs that are none
  *
  * SUBTEST: %s-pinned
- * Description: While an importer holds a BO it is no victim: swapping it out,
- *	moving it and dropping its contents are -EBUSY, and change nothing
+ * Description: While an importer holds a BO it is no victim when TTM swaps: swapping
+ *	it out by hand, moving it and dropping its contents are -EBUSY; then it is one
  *
  * SUBTEST: %s-import-foreign
  * Description: A dma-buf of another device: -EOPNOTSUPP
@@ -119,6 +119,7 @@
 #include "freemem.h"
 #include "igt.h"
 #include "kvm_bo.h"
+#include "param.h"
 
 #define PAGE 4096u
 #define PAGE_MASK (~(uint64_t)PAGE + 1)
@@ -999,6 +1000,20 @@ static void refused_while_pinned(struct kvm_bo *bo)
 	assert_errno(purge(bo->fd, bo->handle, 0), -EBUSY);
 }
 
+/* TTM is to swap out what it may, for one more page. */
+static void make_ttm_swap(int fd)
+{
+	uint32_t handle = vttm_create(fd, PAGE, VTTM_BO_CACHED);
+	unsigned long limit = param_get("ttm", "pages_limit");
+	char *map = vttm_mmap(fd, handle, PAGE);
+
+	param_set("ttm", "pages_limit", 1);
+	map[0] = 1;
+	param_set("ttm", "pages_limit", limit);
+	vttm_munmap(map, PAGE);
+	vttm_close_bo(fd, handle);
+}
+
 static void pinned(enum vttm_kind kind)
 {
 	struct dmabuf_use_look look;
@@ -1013,6 +1028,7 @@ static void pinned(enum vttm_kind kind)
 	hold = dmabuf_hold(dmabuf, &address);
 	vttm_page(bo.fd, bo.handle, 0, &page);
 	refused_while_pinned(&bo);
+	make_ttm_swap(bo.fd);
 	dmabuf_look(dmabuf, &look);
 	igt_assert_eq_u64(look.pfn, page.pfn);
 	igt_assert_eq_u64(look.bytes, BO_SIZE);
@@ -1026,6 +1042,9 @@ static void pinned(enum vttm_kind kind)
 	refused_while_pinned(&bo);
 
 	close(hold);
+	make_ttm_swap(bo.fd);
+	assert_errno(__vttm_page(bo.fd, bo.handle, 0, &page), -ENXIO);
+	verify(bo.map, 3);
 	igt_assert_eq_u64(vttm_swapout(bo.fd, bo.handle), BO_PAGES);
 	verify(bo.map, 3);
 	kvm_bo_check_counts(&bo);

@@ -559,6 +559,8 @@ static int vttm_bo_populate_and_pin(struct ttm_buffer_object *tbo)
 	if (ret)
 		return ret;
 	ttm_bo_pin(tbo);
+	/* TTM looks at the pin when it sorts the lists, not when it pins. */
+	ttm_bo_move_to_lru_tail_unlocked(tbo);
 	return 0;
 }
 
@@ -582,6 +584,7 @@ static void vttm_gem_unpin(struct drm_gem_object *obj)
 {
 	vttm_pin_lock(obj);
 	ttm_bo_unpin(drm_gem_ttm_of_gem(obj));
+	ttm_bo_move_to_lru_tail_unlocked(drm_gem_ttm_of_gem(obj));
 	vttm_pin_unlock(obj);
 }
 
