@@ -56,7 +56,7 @@ tries_begin() { rm -f "$RAW/$1".{txt,again,try-*}; }
 
 try_again() {
 	local file
-	for file in "$RAW/$1.txt" "$BUILD"/*/vm/"$1".{console,l2,qemu}; do
+	for file in "$RAW/$1.txt" "$BUILD"/*/vm/"$1".{console,l2,qemu,bochs}; do
 		[ ! -f "$file" ] || cp "$file" "$RAW/$1.try-$2.${file##*.}"
 	done
 	rm -f "$RAW/$1.txt"

@@ -312,7 +312,7 @@ static void driver_asks_after_parameter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ttm_pfnmap_enable(devs->ttm_dev), -EALREADY);
 }
 
-/* The first mapping switched the mode off before the driver asked; its BO lives. */
+/* The first mapping switched the mode off before the driver asked. */
 static void driver_asks_after_switched_off(struct kunit *test)
 {
 	struct ttm_test_devices *devs = test->priv;
