@@ -579,7 +579,7 @@ static void close_busy(unsigned int i)
 {
 	int dmabuf = virtgpu_blob_export(&gpu, &blob[i]);
 
-	busy[i] = dmabuf_busy(dmabuf);
+	busy[i] = dmabuf_make_busy(dmabuf);
 	close(dmabuf);
 	munmap(map[i], BLOB);
 	map[i] = NULL;

@@ -52,7 +52,7 @@ int dmabuf_hold_error(int dmabuf)
 	return ret;
 }
 
-int dmabuf_busy(int dmabuf)
+int dmabuf_make_busy(int dmabuf)
 {
 	int fd = open("/dev/dmabuf_use", O_RDWR | O_CLOEXEC);
 

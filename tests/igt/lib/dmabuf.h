@@ -17,7 +17,7 @@ int dmabuf_hold(int dmabuf, uint64_t *address);
 /* What that says where it is refused: a negative errno. Holds nothing. */
 int dmabuf_hold_error(int dmabuf);
 /* Is used by a GPU until the returned file is closed. */
-int dmabuf_busy(int dmabuf);
+int dmabuf_make_busy(int dmabuf);
 /* Inverts every 32-bit word by the kernel's mapping of it. */
 void dmabuf_flip(int dmabuf);
 
