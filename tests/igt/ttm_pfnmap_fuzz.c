@@ -12,15 +12,14 @@
  *	has, something must break. Needs slow_release.ko and kvm_hold.ko; guest
  *	script fuzz.sh.
  *
- *	Round n of --seed=S is the same as round 0 of --seed=S+n: each prints its
- *	own. The order of steps is replayed, the timing between threads is not.
+ *	Each round prints how to replay it. The order of steps is replayed, the timing
+ *	between threads is not.
  *
  * SUBTEST: i4-hostile-mix
  * Description: Create, close, map, unmap, mremap, fork, memslots, guests, swapouts,
  *	moves, long-lived holders that write late, slow releases, unplug, kill
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -30,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "hazard.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -93,33 +93,22 @@ struct player {
 struct report {
 	atomic_bool unplugged, end;
 	atomic_ulong steps, wrong_data, stranger_words, strangers;
-	atomic_ulong done[32]; /* of each kind of step */
+	struct fuzz_done done;
 	struct kernel_log log;
 };
 
-static unsigned long seed = 1, rounds = 10, steps = 250;
 static enum hazard_policy policy;
 static struct report *report;
 
-/* splitmix64 */
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
 static uint32_t below(struct player *p, uint32_t n)
 {
-	return next(&p->random) % n;
+	return fuzz_below(&p->random, n);
 }
 
 /* Not UNKNOWN. */
 static uint32_t fresh_seed(struct player *p)
 {
-	return next(&p->random) | 1;
+	return fuzz_next(&p->random) | 1;
 }
 
 /* Wrong data are what naive is expected to show, and a failure elsewhere. */
@@ -678,11 +667,7 @@ static bool step_unplug(struct player *p)
 	return true;
 }
 
-static const struct {
-	const char *name;
-	bool (*fn)(struct player *p);
-	unsigned int weight;
-} kinds[] = {
+static const struct fuzz_kind kinds[] = {
 	{ "create", step_create, 12 },
 	{ "close", step_close, 6 },
 	{ "mmap", step_mmap, 14 },
@@ -708,19 +693,6 @@ static const struct {
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static unsigned int any_kind(struct player *p)
-{
-	unsigned int total = 0, i;
-	uint32_t n;
-
-	for (i = 0; i < KINDS; i++)
-		total += kinds[i].weight;
-	n = below(p, total);
-	for (i = 0; n >= kinds[i].weight; i++)
-		n -= kinds[i].weight;
-	return i;
-}
-
 /* ---- Processes --------------------------------------------------------- */
 
 static void play(uint64_t round_seed)
@@ -740,11 +712,8 @@ static void play(uint64_t round_seed)
 	for (unsigned int i = 0; i < HOLDS; i++)
 		p.holds[i] = -1;
 
-	for (unsigned long i = 0; i < steps; i++) {
-		const unsigned int kind = any_kind(&p);
-
-		if (kinds[kind].fn(&p))
-			report->done[kind]++;
+	for (unsigned long i = 0; i < fuzz_options.steps; i++) {
+		fuzz_step(&p, &p.random, kinds, KINDS, &report->done);
 		report->steps++;
 	}
 	end = below(&p, 3);
@@ -785,8 +754,8 @@ static void stranger(uint64_t random)
 			vttm_munmap(ring[n].map, old);
 			vttm_close_bo(fd, ring[n].handle);
 		}
-		ring[n].pages = 1 + next(&random) % RING_PAGES;
-		ring[n].seed = next(&random);
+		ring[n].pages = 1 + fuzz_next(&random) % RING_PAGES;
+		ring[n].seed = fuzz_next(&random);
 		ring[n].handle = vttm_create(fd, (size_t)ring[n].pages * PAGE,
 					     VTTM_BO_CACHED);
 		ring[n].map = vttm_mmap(fd, ring[n].handle,
@@ -803,15 +772,14 @@ static void stranger(uint64_t random)
 /* A player, who may be killed at any moment. */
 static void one_round(unsigned long n, const char *device)
 {
-	const uint64_t round_seed = seed + n;
+	const uint64_t round_seed = fuzz_options.seed + n;
 	uint64_t random = ~round_seed;
-	const bool killed = next(&random) % 4 == 0;
-	const unsigned int us = next(&random) % 2000000;
+	const bool killed = fuzz_next(&random) % 4 == 0;
+	const unsigned int us = fuzz_next(&random) % 2000000;
 	int status, waited = 0;
 	pid_t pid;
 
-	igt_info("round %lu: --seed=%lu --steps=%lu --rounds=1\n", n, seed + n,
-		 steps);
+	fuzz_tell_round(n);
 	fflush(NULL);
 	pid = fork();
 	igt_assert_lte(0, pid);
@@ -858,7 +826,7 @@ static pid_t start_stranger(void)
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	stranger(seed);
+	stranger(fuzz_options.seed);
 	exit(0);
 }
 
@@ -873,7 +841,7 @@ static void hostile_mix(void)
 	close(fd);
 	kernel_log_start();
 	other = start_stranger();
-	for (n = 0; n < rounds; n++) {
+	for (n = 0; n < fuzz_options.rounds; n++) {
 		one_round(n, device);
 		/* The twin is done as soon as the hazard is seen. */
 		if (policy == HAZARD_NAIVE && broken())
@@ -883,11 +851,9 @@ static void hostile_mix(void)
 	igt_assert_eq(waitpid(other, &status, 0), other);
 	igt_assert(!status || policy == HAZARD_NAIVE);
 	kernel_log_read(&report->log);
-	for (unsigned int i = 0; i < KINDS; i++)
-		igt_info("%s%s %lu", i ? ", " : "", kinds[i].name,
-			 report->done[i]);
+	fuzz_tell_done(&report->done, kinds, KINDS);
 	igt_info(
-		"\n%lu rounds, %lu steps; %lu wrong words in BOs, %lu in %lu BOs of a stranger, %lu bad pages\n",
+		"%lu rounds, %lu steps; %lu wrong words in BOs, %lu in %lu BOs of a stranger, %lu bad pages\n",
 		n, report->steps, report->wrong_data, report->stranger_words,
 		report->strangers, report->log.bad_pages);
 	if (policy == HAZARD_NAIVE) {
@@ -900,35 +866,9 @@ static void hostile_mix(void)
 	kernel_log_assert_clean(&report->log);
 }
 
-/* ------------------------------------------------------------------------ */
-
-static int option(int opt, int index, void *data)
-{
-	unsigned long *const values[] = { &seed, &rounds, &steps };
-	char *end;
-
-	(void)index;
-	(void)data;
-	if (opt < 0 || opt > 2)
-		return -2;
-	*values[opt] = strtoul(optarg, &end, 0);
-	return *optarg && !*end ? 0 : -2;
-}
-
-static const struct option options[] = {
-	{ "seed", required_argument, NULL, 0 },
-	{ "rounds", required_argument, NULL, 1 },
-	{ "steps", required_argument, NULL, 2 },
-	{},
-};
-
-static const char help[] =
-	"  --seed=N\tof the first round (default 1)\n"
-	"  --rounds=N\tprocesses, one after another (default 10)\n"
-	"  --steps=N\tof each (default 250)\n";
-
 static void subtests(void)
 {
+	fuzz_defaults(10, 250);
 	igt_fixture()
 	{
 		kvm_bo_require(VTTM_MODE);
@@ -948,12 +888,12 @@ static void subtests(void)
 	{
 		/* Whose children's failed assertions end them alone. */
 		igt_fork(mix, 1) hostile_mix();
-		igt_waitchildren_timeout(rounds * ROUND_SECONDS,
+		igt_waitchildren_timeout(fuzz_options.rounds * ROUND_SECONDS,
 					 "the mix does not end");
 	}
 }
 
-int igt_main_args("", options, help, option, NULL)
+int igt_main_args("", fuzz_long_options, fuzz_help, fuzz_option, NULL)
 {
 	subtests();
 }

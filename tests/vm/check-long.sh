@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # check-long.sh KERNEL...: the hazards, far more of them than in check.sh, and
-# what came of it as tables in Documentation/gpu/: ttm-pfnmap-results.rst, and
-# ttm-pfnmap-results-intel.rst for the machines with an Intel CPU, each when its machines
-# have run. Takes hours; if it is stopped, the next one goes on with the machine that
-# ran. Environment: SWAPOUTS of the three release races together, ROUNDS of the hostile
-# mix, HAZARD_SECONDS for one machine.
+# what came of it as tables in Documentation/gpu/: ttm-pfnmap-results.rst,
+# virtio-gpu-blobs-results.rst, and ttm-pfnmap-results-intel.rst for the machines with an
+# Intel CPU, each when its machines have run. Takes hours; if it is stopped, the next one
+# goes on with the machine that ran. Environment: PARTS of "hazards blobs intel"; SWAPOUTS
+# of the three release races together, ROUNDS of the hostile mixes, HAZARD_SECONDS for one
+# machine.
 
 . "$(dirname "$0")/lib.sh"
 
 RESULTS=$BUILD/results-long
-: "${SWAPOUTS:=100000}" "${ROUNDS:=200}" "${HAZARD_SECONDS:=28800}"
+: "${PARTS:=hazards blobs intel}" "${SWAPOUTS:=100000}" "${ROUNDS:=200}" "${HAZARD_SECONDS:=28800}"
+for part in $PARTS; do
+	[[ " hazards blobs intel " == *" $part "* ]] || die "PARTS: there is no part \"$part\"" \
+		"hazards, blobs and intel are"
+done
 export RESULTS SWAPOUTS ROUNDS HAZARD_SECONDS RESUME=1
 
 lock "$BUILD/check-long.lock"
@@ -39,8 +44,8 @@ else
 	git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes' >"$RESULTS/commit"
 	echo "$of" >"$RESULTS/of"
 fi
-mkdir -p "$RESULTS"/{hazards,intel}
-for part in hazards intel; do
+for part in $PARTS; do
+	mkdir -p "$RESULTS/$part"
 	for kernel; do
 		"$VM_DIR/check.sh" "--plan-$part" "$kernel"
 	done >"$RESULTS/$part/plan"
@@ -70,10 +75,17 @@ tables() {
 failed=0 worst=0
 # The CPUs of a machine wait for one another, so two machines on two cores take far
 # longer than one after the other.
-for kernel; do
-	"$VM_DIR/check.sh" --hazards "$kernel" || failed=1
+for part in $PARTS; do
+	[ "$part" != intel ] || continue
+	for kernel; do
+		"$VM_DIR/check.sh" "--$part" "$kernel" || failed=1
+	done
+	case "$part" in
+	hazards) tables hazards ttm-pfnmap-results.rst "$@" ;;
+	blobs) tables blobs virtio-gpu-blobs-results.rst "$@" ;;
+	esac
 done
-tables hazards ttm-pfnmap-results.rst "$@"
+[[ " $PARTS " == *" intel "* ]] || exit $worst
 # Bochs is of one thread.
 pids=()
 for kernel; do

@@ -209,17 +209,35 @@ plan_hazards() {
 # The device uses the DMA API, and its addresses are not the memory's.
 GPU_IOMMU='-device intel-iommu,intremap=off -global virtio-gpu-gl-device.iommu_platform=on'
 
+gpu_image() {
+	"$VM_DIR/build-mesa.sh"
+	FILES=mesa/venus_map:mesa/virgl_map:tools/lost_mapping.so "$VM_DIR/initramfs.sh" "$1" gpu ours \
+		virtio_pci virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
+}
+
+# What the long mixes of blobs are, for check-long.sh.
+plan_blobs() {
+	echo "blobs $1 fuzz.ttm_blobs"
+	echo "blobs $1 fuzz.stock"
+}
+
+blobs_suites() {
+	local VM_RUN=run-gpu-vm.sh
+	vm_suite blobs "$1" fuzz.ttm_blobs gpu gpu.sh \
+		"ttm_blobs=1,virtgpu_blob_fuzz,--rounds=$ROUNDS" "$HAZARD_SECONDS"
+	vm_suite blobs "$1" fuzz.stock gpu gpu.sh \
+		"ttm_blobs=0,virtgpu_blob_fuzz,--rounds=$ROUNDS" "$HAZARD_SECONDS"
+}
+
 # gpu_stream KERNEL: virtio-gpu with TTM in charge of its window, and the stock twin.
 gpu_stream() {
-	local mesa=mesa/venus_map:mesa/virgl_map VM_RUN=run-gpu-vm.sh
-	"$VM_DIR/build-mesa.sh"
-	FILES=$mesa:tools/lost_mapping.so "$VM_DIR/initramfs.sh" "$1" gpu ours virtio_pci \
-		virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
+	local VM_RUN=run-gpu-vm.sh
+	gpu_image "$1"
 	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late 600
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 780
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
-		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late 420
+		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 600
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
@@ -441,6 +459,10 @@ case "${1:-}" in
 	plan_hazards "$2"
 	exit
 	;;
+--plan-blobs)
+	plan_blobs "$2"
+	exit
+	;;
 --plan-intel)
 	plan_intel "$2"
 	exit
@@ -450,6 +472,13 @@ case "${1:-}" in
 	our_image "$2"
 	naive_image "$2"
 	hazard_suites "$2"
+	exit
+	;;
+--blobs)
+	pin_kernel "$2"
+	"$VM_DIR/overlay.sh" "$2"
+	gpu_image "$2"
+	blobs_suites "$2"
 	exit
 	;;
 --intel)
@@ -486,6 +515,7 @@ rm -rf "$RESULTS"
 mkdir -p "$RAW" "$LOGS"
 plan rig all scan-log
 plan rig all twins
+plan rig all igt-tree
 [ -n "$only" ] || plan style all style
 [ -n "$only" ] || plan rig all failures
 for kernel; do
@@ -508,6 +538,7 @@ done
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
 "$VM_DIR/build-igt.sh"
 suite rig all twins "$VM_DIR/twins.sh"
+suite rig all igt-tree "$VM_DIR/igt-tree.sh"
 for kernel; do
 	pin_kernel "$kernel"
 done

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# gpu.sh ttm_blobs=0|1 PROGRAM...: run IGT test programs on virtio-gpu, with TTM in
-# charge of its window or without. See run-gpu-vm.sh for the host's side.
+# gpu.sh ttm_blobs=0|1 PROGRAM... [OPTION...]: run IGT test programs on virtio-gpu, with
+# TTM in charge of its window or without. See run-gpu-vm.sh for the host's side.
 
 mode=$1
 shift
@@ -44,7 +44,10 @@ done
 case " $* " in
 *" virtgpu_blob_guest "*) load vttm optin=0 || exit 1 ;;
 esac
+# shellcheck disable=SC2034 # for one_program
+program_options=$(printf '%s\n' "$@" | grep '^--')
 for program; do
+	[ "${program#--}" = "$program" ] || continue
 	# Where the stock driver's mappings are moved, or unmapped in part.
 	[ "$mode $program" != 'ttm_blobs=0 virtgpu_blob_window' ] || announce 'freeing invalid memtype'
 	one_program "$program"

@@ -124,18 +124,20 @@ unreported() {
 }
 
 # one_program NAME [SUBTESTS]: of /igt, under this boot's policy; all of its subtests
-# or those that a regular expression describes.
+# or those that a regular expression describes. With $program_options, if there are any.
 one_program() {
 	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
 	: >/tmp/igt.log
 	"/igt/$1" --list-subtests | grep -xE "${2:-.*}" >/tmp/igt.list
 	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
-	run "/igt/$1" ${2:+--run-subtest "$(tr '\n' , </tmp/igt.list)"}
+	# shellcheck disable=SC2086 # one option a word
+	run "/igt/$1" ${program_options:-} ${2:+--run-subtest "$(tr '\n' , </tmp/igt.list)"}
 	# A crash ends the program: the rest gets a process each.
 	unreported >/tmp/igt.rest
 	while read -r subtest; do
 		echo "TTM-PFNMAP-AGAIN $subtest"
-		run "/igt/$1" --run-subtest "$subtest" </dev/null
+		# shellcheck disable=SC2086 # one option a word
+		run "/igt/$1" ${program_options:-} --run-subtest "$subtest" </dev/null
 	done </tmp/igt.rest
 	echo "TTM-PFNMAP-PROGRAM-END $1"
 }
