@@ -34,6 +34,15 @@
  * Description: The control queue is full, and a thread unmaps a blob that nobody else
  *	has: another one can map and unmap. Without TTM: only when the host has answered
  *
+ * SUBTEST: late-close
+ * Description: A new blob is closed while the host has not answered that it mapped it:
+ *	its place in the window comes back
+ *
+ * SUBTEST: late-left-out
+ * Description: The host leaves out a blob that it is asked to map, and goes on to answer
+ *	everything else: the access gets a SIGBUS, other blobs work, and so does this one
+ *	when the answer comes after all. Without TTM: no bound
+ *
  * SUBTEST: late-execbuffer
  * Description: A thread sends commands for all blobs at once, all the time, while
  *	another one uses them: each access ends before the timeout
@@ -130,6 +139,12 @@ static void every_ms(unsigned int ms)
 	param_set("late_host", "every_ms", ms);
 }
 
+/* The next blob to be mapped, until it is false again. */
+static void leave_out(bool on)
+{
+	param_set("host_refuses", "leave_out", on);
+}
+
 static void timeout_ms(unsigned int ms)
 {
 	param_set("virtio_gpu", "ttm_blobs_timeout_ms", ms);
@@ -140,6 +155,7 @@ static void unstall_at_exit(int sig)
 	(void)sig;
 	stall(false);
 	every_ms(0);
+	leave_out(false);
 }
 
 static double seconds_since(struct timespec *start)
@@ -263,6 +279,100 @@ static void assert_no_bound(void)
 	igt_assert(!gone_within(pid, 6));
 	stall(false);
 	igt_assert(gone_within(pid, 10));
+}
+
+static void wait_window_empty(void)
+{
+	for (int i = 0; virtgpu_window_used(); i++) {
+		igt_assert_f(i < 300, "the window does not get empty\n");
+		usleep(100000);
+	}
+	if (virtgpu_ttm_blobs())
+		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
+}
+
+static void test_close(void)
+{
+	struct virtgpu_blob new;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	wait_window_empty();
+	stall(true);
+	for (int i = 0; i < 3; i++) {
+		virtgpu_blob(&gpu, BLOB, &new);
+		virtgpu_blob_close(&gpu, &new);
+	}
+	igt_assert_eq_u64(virtgpu_window_used(), 3 * BLOB);
+	stall(false);
+	wait_window_empty();
+	map_new_blob();
+	virtgpu_close(&gpu);
+}
+
+/* A child that uses the GPU until it is killed, and is answered all the time. */
+static pid_t keep_host_talking(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		struct virtgpu other;
+		int fence;
+
+		virtgpu_open(&other, VIRTGPU_VIRGL);
+		while (!__virtgpu_submit_nothing(&other, &fence))
+			close(fence);
+		_exit(1);
+	}
+	return pid;
+}
+
+/* What is to be mapped is left out; the time has no bound, or the child gets SIGBUS. */
+static void left_out_child(bool ttm)
+{
+	pid_t talker, pid;
+
+	leave_out(true);
+	talker = keep_host_talking();
+	pid = fork();
+	igt_assert(pid >= 0);
+	if (!pid) {
+		if (!ttm)
+			map_new_blob();
+		_exit(ttm && virtgpu_is_sigbus(map[0]) ? 1 : 0);
+	}
+	igt_assert_eq(gone_within(pid, ttm ? 120 : 6), ttm);
+	igt_assert_eq(param_get("host_refuses", "leave_out"), 1);
+	if (ttm) {
+		igt_assert(WIFEXITED(gone_status));
+		igt_assert_eq(WEXITSTATUS(gone_status), 1);
+		igt_assert_eq(map[1][0], 2);
+	}
+	/* Its next command tells the host that there is one more. */
+	leave_out(false);
+	if (!ttm)
+		igt_assert(gone_within(pid, 10));
+	igt_assert_eq(kill(talker, SIGKILL), 0);
+	igt_assert(gone_within(talker, 10));
+	igt_assert(WIFSIGNALED(gone_status));
+}
+
+static void test_left_out(void)
+{
+	timeout_ms(2000);
+	if (!virtgpu_ttm_blobs()) {
+		left_out_child(false);
+		return;
+	}
+	make_evicted();
+	make_room();
+	left_out_child(true);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	wait_window_empty();
 }
 
 /* The kernel's log from here on. */
@@ -1056,6 +1166,13 @@ int igt_main()
 	igt_describe(
 		"The mmap lock while a thread unmaps a closed blob (twin: within)");
 	igt_subtest("late-munmap") test_munmap();
+	igt_describe(
+		"regression: a blob is closed before the host has mapped it");
+	igt_subtest("late-close") test_close();
+	igt_describe(
+		"A blob that the host leaves out, and it alone (twin: within)");
+	igt_subtest("late-left-out") test_left_out();
+	igt_fixture() leave_out(false);
 	igt_describe("regression: commands for all blobs while they are used");
 	igt_subtest("late-execbuffer") test_execbuffer();
 	igt_describe("new call: closed blobs that the GPU still uses");

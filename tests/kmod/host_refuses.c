@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * host_refuses: make virtio-gpu's host refuse to map or to unmap a blob.
+ * host_refuses: make virtio-gpu's host refuse to map or to unmap a blob, or leave out
+ * one that it is asked to map, and go on.
  *
- * The next commands, as many as the parameters say, name a resource that the host
- * does not have. It refuses them, and all stays as it was.
+ * The next commands, as many as the parameters map and unmap say, name a resource that
+ * the host does not have. It refuses them, and all stays as it was. With leave_out=1 the
+ * next RESOURCE_MAP_BLOB is kept, and so not answered; with leave_out=0 it is sent.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/spinlock.h>
 #include <linux/virtio_gpu.h>
 
 static atomic_t map, unmap;
@@ -43,6 +46,34 @@ struct host_refuses_vbuffer {
 	char *buf;
 };
 
+/* A call of the driver's virtio_gpu_queue_fenced_ctrl_buffer(), without a fence. */
+static struct {
+	spinlock_t lock;
+	bool wanted;
+	void *vgdev, *vbuf; /* NULL: none was kept */
+} kept = { .lock = __SPIN_LOCK_UNLOCKED(kept.lock) };
+
+/* Where a call goes that is not to happen yet. */
+static noinline int host_refuses_sent(void)
+{
+	return 0;
+}
+
+static bool host_refuses_keep(void *vgdev, void *vbuf)
+{
+	bool keep;
+
+	spin_lock(&kept.lock);
+	keep = kept.wanted && !kept.vbuf;
+	if (keep) {
+		kept.vgdev = vgdev;
+		kept.vbuf = vbuf;
+		kept.wanted = false;
+	}
+	spin_unlock(&kept.lock);
+	return keep;
+}
+
 /* Both commands have the resource's name at the same place. */
 static int host_refuses_send(struct kprobe *probe, struct pt_regs *regs)
 {
@@ -53,6 +84,12 @@ static int host_refuses_send(struct kprobe *probe, struct pt_regs *regs)
 
 	switch (le32_to_cpu(cmd->hdr.type)) {
 	case VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB:
+		if (host_refuses_keep((void *)regs_get_kernel_argument(regs, 0),
+				      (void *)vbuf)) {
+			instruction_pointer_set(
+				regs, (unsigned long)host_refuses_sent);
+			return 1;
+		}
 		left = &map;
 		break;
 	case VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB:
@@ -66,11 +103,62 @@ static int host_refuses_send(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+/* An optimised probe could not change where the call goes; this one is not. */
+static void host_refuses_post(struct kprobe *probe, struct pt_regs *regs,
+			      unsigned long flags)
+{
+}
+
 /* Where all commands come by, the stock driver's, too. */
 static struct kprobe host_refuses_probe = {
 	.symbol_name = "virtio_gpu_queue_fenced_ctrl_buffer",
 	.pre_handler = host_refuses_send,
+	.post_handler = host_refuses_post,
 };
+
+/* Nobody notifies the host of it: the driver's next command does. */
+static void host_refuses_send_kept(void)
+{
+	int (*queue)(void *vgdev, void *vbuf, void *fence) =
+		(void *)host_refuses_probe.addr;
+	void *vgdev, *vbuf;
+
+	spin_lock(&kept.lock);
+	kept.wanted = false;
+	vgdev = kept.vgdev;
+	vbuf = kept.vbuf;
+	kept.vbuf = NULL;
+	spin_unlock(&kept.lock);
+	if (vbuf)
+		queue(vgdev, vbuf, NULL);
+}
+
+static int leave_out_set(const char *val, const struct kernel_param *kp)
+{
+	bool on;
+	int ret = kstrtobool(val, &on);
+
+	if (ret)
+		return ret;
+	if (!on)
+		host_refuses_send_kept();
+	WRITE_ONCE(kept.wanted, on);
+	return 0;
+}
+
+static int leave_out_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%d\n", !!READ_ONCE(kept.vbuf));
+}
+
+static const struct kernel_param_ops leave_out_ops = {
+	.set = leave_out_set,
+	.get = leave_out_get,
+};
+module_param_cb(leave_out, &leave_out_ops, NULL, 0644);
+MODULE_PARM_DESC(
+	leave_out,
+	"1: keep the next RESOURCE_MAP_BLOB; 0: send it. Reads 1 if one is kept");
 
 static int __init host_refuses_init(void)
 {
@@ -81,8 +169,10 @@ module_init(host_refuses_init);
 static void __exit host_refuses_exit(void)
 {
 	unregister_kprobe(&host_refuses_probe);
+	host_refuses_send_kept();
 }
 module_exit(host_refuses_exit);
 
-MODULE_DESCRIPTION("Makes virtio-gpu's host refuse commands, for tests");
+MODULE_DESCRIPTION(
+	"Makes virtio-gpu's host refuse or leave out commands, for tests");
 MODULE_LICENSE("GPL");
