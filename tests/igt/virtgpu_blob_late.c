@@ -14,6 +14,14 @@
  * Description: A process that waits for the host is killed: it is gone at once.
  *	Without TTM: only when the host has answered
  *
+ * SUBTEST: late-kill-new
+ * Description: The same, where what waits is the mapping of a new blob: the same calls
+ *	with TTM and without
+ *
+ * SUBTEST: late-new
+ * Description: A new blob can be mapped after the timeout, though the host has not
+ *	answered. Without TTM: no bound
+ *
  * SUBTEST: late-sigbus
  * Description: The access gets a SIGBUS after the timeout; when the host answers,
  *	it works. Without TTM: no bound
@@ -79,6 +87,7 @@
  * @unmap:	an access that needs room in the window
  * @map:	an access for which there is room
  * @create:	who makes a blob in the guest's memory
+ * @ioctl:	who asks where a new blob can be mapped
  * @queue:	who sends more commands than the queue takes
  * @fence:	the same with commands for the GPU, whose fences somebody waits for
  *
@@ -233,6 +242,16 @@ static bool gone_within(pid_t pid, double seconds)
 	return false;
 }
 
+static void wait_window_empty(void)
+{
+	for (int i = 0; virtgpu_window_used(); i++) {
+		igt_assert_f(i < 300, "the window does not get empty\n");
+		usleep(100000);
+	}
+	if (virtgpu_ttm_blobs())
+		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
+}
+
 static void test_kill(void)
 {
 	bool ttm = virtgpu_ttm_blobs();
@@ -264,11 +283,12 @@ static void test_kill(void)
 	free_blobs();
 }
 
-/* The stock driver waits for as long as the host takes. */
-static void assert_no_bound(void)
+static pid_t map_new_in_child(void)
 {
 	pid_t pid;
 
+	/* Where there is no room the host is not asked yet. */
+	wait_window_empty();
 	stall(true);
 	pid = fork();
 	igt_assert(pid >= 0);
@@ -276,19 +296,53 @@ static void assert_no_bound(void)
 		map_new_blob();
 		_exit(0);
 	}
+	return pid;
+}
+
+static void test_kill_new(void)
+{
+	bool ttm = virtgpu_ttm_blobs();
+	pid_t pid;
+
+	timeout_ms(60000);
+	pid = map_new_in_child();
+	igt_assert(!gone_within(pid, 2));
+	igt_assert_eq(kill(pid, SIGKILL), 0);
+	igt_assert_eq(gone_within(pid, 3), ttm);
+	stall(false);
+	if (!ttm)
+		igt_assert(gone_within(pid, 10));
+	wait_window_empty();
+}
+
+static void test_new(void)
+{
+	bool ttm = virtgpu_ttm_blobs();
+	uint64_t timeouts = ttm ? virtgpu_window_count("timeouts") : 0;
+	pid_t pid;
+
+	timeout_ms(2000);
+	pid = map_new_in_child();
+	igt_assert_eq(gone_within(pid, 6), ttm);
+	stall(false);
+	if (!ttm)
+		igt_assert(gone_within(pid, 10));
+	igt_assert_eq(gone_status, 0);
+	if (ttm)
+		igt_assert_eq_u64(timeouts + 1,
+				  virtgpu_window_count("timeouts"));
+	wait_window_empty();
+}
+
+/* The stock driver waits for as long as the host takes. */
+static void assert_no_bound(void)
+{
+	pid_t pid;
+
+	pid = map_new_in_child();
 	igt_assert(!gone_within(pid, 6));
 	stall(false);
 	igt_assert(gone_within(pid, 10));
-}
-
-static void wait_window_empty(void)
-{
-	for (int i = 0; virtgpu_window_used(); i++) {
-		igt_assert_f(i < 300, "the window does not get empty\n");
-		usleep(100000);
-	}
-	if (virtgpu_ttm_blobs())
-		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
 }
 
 static void test_close(void)
@@ -1002,6 +1056,7 @@ enum waits {
 	WAITS_UNMAP,
 	WAITS_MAP,
 	WAITS_CREATE,
+	WAITS_IOCTL,
 	WAITS_QUEUE,
 	WAITS_FENCE,
 };
@@ -1039,6 +1094,20 @@ static bool submit_until_error(void)
 	return true;
 }
 
+/* There is room for it. It waits in the ioctl for the host to map it. */
+static bool new_blob_is_out_of_reach(void)
+{
+	struct virtgpu_blob new;
+	struct virtgpu other;
+	void *words;
+	int ret;
+
+	virtgpu_open(&other, VIRTGPU_VENUS);
+	virtgpu_blob(&other, BLOB, &new);
+	ret = __virtgpu_blob_mmap(&other, &new, &words);
+	return ret == -ENODEV || (!ret && virtgpu_is_sigbus(words));
+}
+
 /* Whether what waited got the error that it should. */
 static bool wait_for_error(enum waits what)
 {
@@ -1048,6 +1117,8 @@ static bool wait_for_error(enum waits what)
 		return virtgpu_is_sigbus(map[0]);
 	case WAITS_CREATE:
 		return make_until_error(VIRTGPU_BLOB_MEM_GUEST) == -ENODEV;
+	case WAITS_IOCTL:
+		return new_blob_is_out_of_reach();
 	case WAITS_QUEUE:
 		return make_until_error(VIRTGPU_BLOB_MEM_HOST3D);
 	case WAITS_FENCE:
@@ -1067,7 +1138,7 @@ static void test_unplug_waiting(enum waits what)
 	unbinder = unbind_later(&device, &go);
 	timeout_ms(120000);
 	make_evicted();
-	if (what == WAITS_MAP)
+	if (what == WAITS_MAP || what == WAITS_IOCTL)
 		make_room();
 	stall(true);
 	waiter = fork();
@@ -1144,7 +1215,7 @@ static void test_unplug_guest(void)
 static const char *const waits[] = {
 	[WAITS_UNMAP] = "unmap",   [WAITS_MAP] = "map",
 	[WAITS_CREATE] = "create", [WAITS_QUEUE] = "queue",
-	[WAITS_FENCE] = "fence",
+	[WAITS_IOCTL] = "ioctl",   [WAITS_FENCE] = "fence",
 };
 
 int igt_main()
@@ -1152,6 +1223,11 @@ int igt_main()
 	igt_fixture() igt_install_exit_handler(unstall_at_exit);
 	igt_describe("Kill a process that waits for the host (twin: within)");
 	igt_subtest("late-kill") test_kill();
+	igt_describe(
+		"Kill a process that waits to map a new blob (twin: within)");
+	igt_subtest("late-kill-new") test_kill_new();
+	igt_describe("A new blob that the host does not map (twin: within)");
+	igt_subtest("late-new") test_new();
 	igt_describe("An access that the host does not answer (twin: within)");
 	igt_subtest("late-sigbus") test_sigbus();
 	igt_describe(
