@@ -43,6 +43,17 @@
  * Description: The mapping of an evicted blob's dma-buf shows the blob. Without
  *	TTM: the window is full
  *
+ * SUBTEST: overcommit-orphan-%s
+ * Description: A blob whose maker has never mapped it, and is gone: another client, that
+ *	has imported it, is the first to map it. With TTM there was no room when it was
+ *	made, so that the host is asked only then
+ *
+ * arg[1]:
+ * @virgl:	GL buffers with a persistent mapping
+ * @venus:	shared memory of the host
+ */
+
+/**
  * SUBTEST: overcommit-fork
  * Description: Parent and child see each other's writes through evictions.
  *	Without TTM: the window is full
@@ -430,6 +441,45 @@ static void test_dmabuf(void)
 	set_free();
 }
 
+static void test_orphan(enum virtgpu_context context)
+{
+	struct virtgpu_blob made, imported;
+	struct virtgpu maker, client;
+	uint64_t maps = 0, evictions = 0;
+	uint32_t *map;
+	int dmabuf;
+
+	if (virtgpu_ttm_blobs()) {
+		set_make(VIRTGPU_VENUS, window_blobs());
+		set_write(1);
+		maps = virtgpu_window_count("maps");
+		evictions = virtgpu_window_count("evictions");
+	}
+	virtgpu_open(&client, context);
+	virtgpu_open(&maker, context);
+	igt_assert_eq(create_patiently(&maker, BLOB, &made), 0);
+	dmabuf = virtgpu_blob_export(&maker, &made);
+	igt_assert_eq(__virtgpu_import(&client, dmabuf, &imported), 0);
+	close(dmabuf);
+	virtgpu_close(&maker);
+	/* The host has forgotten its context by then. */
+	usleep(200000);
+	if (virtgpu_ttm_blobs())
+		igt_assert_eq_u64(virtgpu_window_count("maps"), maps);
+	map = virtgpu_blob_mmap(&client, &imported);
+	write_words(map, MAX_BLOBS, 1);
+	if (virtgpu_ttm_blobs()) {
+		set_check(1);
+		check_words(map, MAX_BLOBS, 1);
+		igt_assert_lt_u64(evictions, virtgpu_window_count("evictions"));
+	}
+	check_words(map, MAX_BLOBS, 1);
+	munmap(map, BLOB);
+	virtgpu_close(&client);
+	if (virtgpu_ttm_blobs())
+		set_free();
+}
+
 static void test_fork(void)
 {
 	unsigned int count = 2 * window_blobs();
@@ -773,6 +823,12 @@ int igt_main()
 	igt_subtest("overcommit-close-mapped") test_close_mapped();
 	igt_describe("The dma-buf of an evicted blob (twin: within)");
 	igt_subtest("overcommit-dmabuf") test_dmabuf();
+	for (int i = VIRTGPU_VIRGL; i <= VIRTGPU_VENUS; i++) {
+		igt_describe(
+			"regression: the first to map a blob is an importer");
+		igt_subtest_f("overcommit-orphan-%s", virtgpu_context_name(i))
+			test_orphan(i);
+	}
 	igt_describe("Parent and child share evicted blobs (twin: within)");
 	igt_subtest("overcommit-fork") test_fork();
 	igt_describe("regression: a killed process leaves an empty window");
