@@ -48,7 +48,7 @@ struct host_refuses_vbuffer {
 
 /* A call of the driver's virtio_gpu_queue_fenced_ctrl_buffer(), without a fence. */
 static struct {
-	spinlock_t lock;
+	spinlock_t lock; /* all of this */
 	bool wanted;
 	void *vgdev, *vbuf; /* NULL: none was kept */
 } kept = { .lock = __SPIN_LOCK_UNLOCKED(kept.lock) };
