@@ -9,7 +9,6 @@
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
-#include <linux/spinlock.h>
 #include <linux/virtio_gpu.h>
 
 static atomic_t map, unmap;
@@ -46,12 +45,12 @@ struct host_refuses_vbuffer {
 	char *buf;
 };
 
-/* A call of the driver's virtio_gpu_queue_fenced_ctrl_buffer(), without a fence. */
-static struct {
-	spinlock_t lock; /* all of this */
-	bool wanted;
-	void *vgdev, *vbuf; /* NULL: none was kept */
-} kept = { .lock = __SPIN_LOCK_UNLOCKED(kept.lock) };
+/*
+ * A call of the driver's virtio_gpu_queue_fenced_ctrl_buffer(), without a fence. No lock:
+ * to lockdep a probe is an NMI.
+ */
+static atomic_t wanted;
+static void *kept_vgdev, *kept_vbuf; /* NULL: none was kept */
 
 /* Where a call goes that is not to happen yet. */
 static noinline int host_refuses_sent(void)
@@ -61,17 +60,12 @@ static noinline int host_refuses_sent(void)
 
 static bool host_refuses_keep(void *vgdev, void *vbuf)
 {
-	bool keep;
-
-	spin_lock(&kept.lock);
-	keep = kept.wanted && !kept.vbuf;
-	if (keep) {
-		kept.vgdev = vgdev;
-		kept.vbuf = vbuf;
-		kept.wanted = false;
-	}
-	spin_unlock(&kept.lock);
-	return keep;
+	if (!atomic_xchg(&wanted, 0))
+		return false;
+	WRITE_ONCE(kept_vgdev, vgdev);
+	/* Pairs with xchg() in host_refuses_send_kept(). */
+	smp_store_release(&kept_vbuf, vbuf);
+	return true;
 }
 
 /* Both commands have the resource's name at the same place. */
@@ -121,16 +115,13 @@ static void host_refuses_send_kept(void)
 {
 	int (*queue)(void *vgdev, void *vbuf, void *fence) =
 		(void *)host_refuses_probe.addr;
-	void *vgdev, *vbuf;
+	void *vbuf;
 
-	spin_lock(&kept.lock);
-	kept.wanted = false;
-	vgdev = kept.vgdev;
-	vbuf = kept.vbuf;
-	kept.vbuf = NULL;
-	spin_unlock(&kept.lock);
+	atomic_set(&wanted, 0);
+	/* Pairs with smp_store_release() in host_refuses_keep(). */
+	vbuf = xchg(&kept_vbuf, NULL);
 	if (vbuf)
-		queue(vgdev, vbuf, NULL);
+		queue(READ_ONCE(kept_vgdev), vbuf, NULL);
 }
 
 static int leave_out_set(const char *val, const struct kernel_param *kp)
@@ -142,13 +133,16 @@ static int leave_out_set(const char *val, const struct kernel_param *kp)
 		return ret;
 	if (!on)
 		host_refuses_send_kept();
-	WRITE_ONCE(kept.wanted, on);
+	else if (READ_ONCE(kept_vbuf))
+		return -EBUSY;
+	else
+		atomic_set(&wanted, 1);
 	return 0;
 }
 
 static int leave_out_get(char *buf, const struct kernel_param *kp)
 {
-	return sysfs_emit(buf, "%d\n", !!READ_ONCE(kept.vbuf));
+	return sysfs_emit(buf, "%d\n", !!READ_ONCE(kept_vbuf));
 }
 
 static const struct kernel_param_ops leave_out_ops = {
