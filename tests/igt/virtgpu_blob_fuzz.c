@@ -47,6 +47,8 @@
 #define FEW_PAGES 256u
 #define PLACE_SIZE ((size_t)MAX_PAGES * PAGE)
 #define ROUND_SECONDS 180
+/* What the host may take for one thing: that is not what is tested. */
+#define HOST_MS 30000
 
 /* What a page of a blob holds: the pattern of this seed, or nobody knows. */
 #define UNKNOWN 0
@@ -91,13 +93,16 @@ struct player {
 	pthread_t thread;
 	struct slot *busy; /* NULL: none */
 	atomic_bool stop;
-	bool mismatch;
+	struct kvm_guest_result last; /* of the guest's turns */
 };
 
 /* Of the whole run; shared with all processes. */
 struct report {
-	atomic_bool unplugged;
+	/* The device is about to go; it has gone. */
+	atomic_bool unplugged, gone;
 	atomic_ulong steps, refused, rounds_unplugged, rounds_killed;
+	/* What was compared, and what was not as it should be. */
+	atomic_ulong host_words, guest_pages, turns, wrong;
 	struct fuzz_done done;
 	unsigned long evictions;
 };
@@ -116,9 +121,17 @@ static uint32_t fresh_seed(struct player *p)
 	return fuzz_next(&p->random) | 1;
 }
 
-/* A device that is gone excuses anything. */
+/* A device that is gone excuses what cannot be done, never wrong data. */
 #define assert_plugged(condition, ...) \
 	igt_assert_f(report->unplugged || (condition), __VA_ARGS__)
+
+/* The parent sees it in any case. */
+#define assert_data(condition, ...) \
+	do { \
+		const bool __right = (condition); \
+		report->wrong += !__right; \
+		igt_assert_f(__right, __VA_ARGS__); \
+	} while (0)
 
 /* ---- The model --------------------------------------------------------- */
 
@@ -183,6 +196,13 @@ static bool busy(const struct player *p, const struct memory *memory)
 static void forget(struct memory *memory)
 {
 	memset(memory->seeds, UNKNOWN, sizeof(memory->seeds));
+}
+
+/* The guest was at work there until now, if it has not had an error since. */
+static void forget_if_busy(struct player *p, struct place *place)
+{
+	if (busy(p, place->memory))
+		forget(place->memory);
 }
 
 /* Does the slot still show what it was made for? */
@@ -360,6 +380,7 @@ static bool step_munmap(struct player *p)
 	if (!place)
 		return false;
 	reserve(place_addr(p, place), PLACE_SIZE);
+	forget_if_busy(p, place);
 	place->memory->users--;
 	place->memory = NULL;
 	place->generation++;
@@ -397,6 +418,7 @@ static bool step_mremap(struct player *p)
 			    MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr,
 		     "mremap: %s\n", strerror(errno));
 	reserve(place_addr(p, from), PLACE_SIZE);
+	forget_if_busy(p, from);
 	*to = (struct place){
 		.memory = from->memory,
 		.pages = from->pages,
@@ -433,10 +455,13 @@ static void verify(struct player *p, const struct place *place, const char *who)
 		const uint32_t seed = place->memory->seeds[i];
 		const uint32_t got = *word_of(p, place, i);
 
-		assert_plugged(
-			seed == UNKNOWN || got == kvm_guest_word(seed, i, 0),
-			"%s read %#x, not %#x, in page %u of %u\n", who, got,
-			kvm_guest_word(seed, i, 0), i, place->memory->pages);
+		if (seed == UNKNOWN)
+			continue;
+		report->host_words++;
+		assert_data(got == kvm_guest_word(seed, i, 0),
+			    "%s read %#x, not %#x, in page %u of %u\n", who,
+			    got, kvm_guest_word(seed, i, 0), i,
+			    place->memory->pages);
 	}
 }
 
@@ -579,7 +604,10 @@ static bool step_guest_verify(struct player *p)
 	if (seeds[0] == UNKNOWN || !job.pages)
 		return false;
 	kvm_guest_run(p->guest, &job, &result);
-	assert_plugged(result.finished && !result.mismatch, "guest: %s of %u\n",
+	report->guest_pages += result.done;
+	assert_data(!result.mismatch, "guest: %s of %u\n",
+		    kvm_guest_result_str(&result), job.pages);
+	assert_plugged(result.finished, "guest: %s of %u\n",
 		       kvm_guest_result_str(&result), job.pages);
 	return true;
 }
@@ -588,13 +616,12 @@ static void *background(void *arg)
 {
 	struct player *p = arg;
 	struct kvm_guest_job job = slot_job(p, p->busy, KVM_OP_WRITE_READ, 3);
-	struct kvm_guest_result result;
 
 	do {
 		job.seed += 2;
-		kvm_guest_run(p->guest, &job, &result);
-		p->mismatch |= result.mismatch;
-	} while (!p->stop && result.finished);
+		kvm_guest_run(p->guest, &job, &p->last);
+		report->turns += p->last.finished;
+	} while (!p->stop && p->last.finished);
 	return NULL;
 }
 
@@ -619,12 +646,15 @@ static bool step_guest_stop(struct player *p)
 		return false;
 	p->stop = true;
 	igt_assert_eq(pthread_join(p->thread, NULL), 0);
-	assert_plugged(!p->mismatch || !slot_intact(p, slot),
-		       "the guest read something else than it wrote\n");
+	if (slot_intact(p, slot)) {
+		assert_data(!p->last.mismatch, "guest: %s\n",
+			    kvm_guest_result_str(&p->last));
+		assert_plugged(p->last.finished, "guest: %s\n",
+			       kvm_guest_result_str(&p->last));
+	}
 	/* Others than the blob of its start may be behind it by now. */
 	for (unsigned int i = 0; i < MEMORIES && !slot_intact(p, slot); i++)
 		forget(&p->memories[i]);
-	p->mismatch = false;
 	p->busy = NULL;
 	return true;
 }
@@ -637,7 +667,7 @@ static bool step_late_host(struct player *p)
 	static const unsigned int ms[] = { 0, 0, 1, 4 };
 
 	/* Nobody could be killed who waits for it in the stock driver. */
-	if (!ttm)
+	if (!ttm || report->unplugged)
 		return false;
 	param_set("late_host", "every_ms", ms[below(p, 4)]);
 	return true;
@@ -695,7 +725,7 @@ static void play(uint64_t random)
 		p.slots[i].number = -1;
 
 	for (unsigned long i = 0; i < fuzz_options.steps; i++) {
-		if (report->unplugged)
+		if (report->gone)
 			_exit(0);
 		fuzz_step(&p, &p.random, kinds, KINDS, &report->done);
 		report->steps++;
@@ -725,30 +755,101 @@ static pid_t start_player(uint64_t random)
 	return pid;
 }
 
-/* Its status; the round ends in any case. */
-static int wait_player(pid_t pid)
-{
-	int status, waited = 0;
+struct players {
+	pid_t pids[PLAYERS]; /* 0: has ended */
+	int status[PLAYERS];
+	unsigned int left;
+};
 
-	while (!waitpid(pid, &status, WNOHANG)) {
-		usleep(10000);
-		igt_assert_f(waited++ < ROUND_SECONDS * 100,
-			     "the round does not end\n");
+static void start_players(struct players *players, uint64_t seed)
+{
+	players->left = PLAYERS;
+	for (unsigned int i = 0; i < PLAYERS; i++)
+		players->pids[i] = start_player(seed + ((uint64_t)i << 32));
+}
+
+/* Who has ended is noted. */
+static void look_at_players(struct players *players)
+{
+	for (unsigned int i = 0; i < PLAYERS; i++) {
+		pid_t *pid = &players->pids[i];
+
+		if (*pid && waitpid(*pid, &players->status[i], WNOHANG)) {
+			*pid = 0;
+			players->left--;
+		}
 	}
-	return status;
+	usleep(1000);
+}
+
+/* Until they have done @steps more together, or all have ended. */
+static void wait_steps(struct players *players, unsigned long steps)
+{
+	steps += report->steps;
+	while (players->left && report->steps < steps)
+		look_at_players(players);
+}
+
+/* The round ends in any case. */
+static void wait_players(struct players *players)
+{
+	struct timespec start = {};
+
+	igt_nsec_elapsed(&start);
+	while (players->left) {
+		igt_assert_f(igt_nsec_elapsed(&start) <
+				     ROUND_SECONDS * 1000000000ull,
+			     "the round does not end\n");
+		look_at_players(players);
+	}
+}
+
+/* Of those that have ended. The first one may have been @killed. */
+static void check_players(const struct players *players, bool killed,
+			  bool unplugged)
+{
+	for (unsigned int i = 0; i < PLAYERS; i++) {
+		const int status = players->status[i];
+		const bool excused = (killed && !i && status == SIGKILL) ||
+				     (unplugged && WIFEXITED(status) &&
+				      WEXITSTATUS(status) == IGT_EXIT_FAILURE);
+
+		igt_assert_f(players->pids[i] || !status || excused,
+			     "player %u failed, wait status %#x\n", i, status);
+	}
+	igt_assert_eq_u64(report->wrong, 0);
+}
+
+static void assert_host_in_time(void)
+{
+	igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
+	igt_assert_eq_u64(virtgpu_window_count("timeouts"), 0);
 }
 
 static void wait_nothing_left(void)
 {
 	if (ttm) {
 		virtgpu_window_wait_empty();
-		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
-		igt_assert_eq_u64(virtgpu_window_count("timeouts"), 0);
+		assert_host_in_time();
 	}
 	for (int i = 0; virtgpu_window_used(); i++) {
 		igt_assert_f(i < 600, "the window does not get empty\n");
 		usleep(100000);
 	}
+}
+
+/* Under all players, whose steps go on meanwhile. */
+static void unplug(const struct players *players,
+		   const struct virtgpu_device *device)
+{
+	check_players(players, false, false);
+	assert_host_in_time();
+	report->unplugged = true;
+	/* Who is about to make the host late has done it by then. */
+	usleep(20000);
+	param_set("late_host", "every_ms", 0);
+	virtgpu_unbind(device);
+	report->gone = true;
 }
 
 /*
@@ -761,36 +862,30 @@ static void one_round(unsigned long n, const struct virtgpu_device *device)
 	uint64_t random = ~seed;
 	const bool killed = seed % 4 == 2;
 	const bool unplugged = ttm && seed % 4 == 3;
-	const unsigned int us = fuzz_below(&random, 3000000);
-	uint64_t evictions = ttm ? virtgpu_window_count("evictions") : 0;
-	pid_t pids[PLAYERS];
-	int status[PLAYERS];
+	const uint64_t evictions = ttm ? virtgpu_window_count("evictions") : 0;
+	/* When half of them are done, on average. */
+	const unsigned long steps = fuzz_options.steps * PLAYERS / 4 +
+				    fuzz_below(&random, fuzz_options.steps * 2);
+	struct players players = {};
 
 	fuzz_tell_round(n);
-	for (unsigned int i = 0; i < PLAYERS; i++)
-		pids[i] = start_player(seed + ((uint64_t)i << 32));
+	start_players(&players, seed);
 	if (killed || unplugged)
-		usleep(us);
-	if (killed)
-		kill(pids[0], SIGKILL);
-	if (unplugged) {
-		report->unplugged = true;
-		virtgpu_unbind(device);
-	}
-	for (unsigned int i = 0; i < PLAYERS; i++)
-		status[i] = wait_player(pids[i]);
+		wait_steps(&players, steps);
+	/* The number is not another's: who has ended is known of. */
+	if (killed && players.pids[0])
+		kill(players.pids[0], SIGKILL);
+	if (unplugged)
+		unplug(&players, device);
+	wait_players(&players);
 	param_set("late_host", "every_ms", 0);
 	if (unplugged) {
 		virtgpu_bind(device);
-		report->unplugged = false;
+		report->unplugged = report->gone = false;
 	}
 	report->rounds_killed += killed;
 	report->rounds_unplugged += unplugged;
-	for (unsigned int i = 0; i < PLAYERS; i++)
-		igt_assert_f(unplugged || !status[i] ||
-				     (killed && !i && status[i] == SIGKILL),
-			     "player %u failed, wait status %#x\n", i,
-			     status[i]);
+	check_players(&players, killed, unplugged);
 	wait_nothing_left();
 	if (ttm && !unplugged)
 		report->evictions +=
@@ -806,15 +901,19 @@ static void hostile_mix(void)
 		one_round(n, &device);
 	fuzz_tell_done(&report->done, kinds, KINDS);
 	igt_info(
-		"%lu rounds (%lu killed, %lu unplugged), %lu steps; %lu blobs refused, %lu evictions\n",
+		"%lu rounds (%lu killed, %lu unplugged), %lu steps; %lu words and %lu pages of guests compared, %lu turns of guests; %lu blobs refused, %lu evictions\n",
 		fuzz_options.rounds, report->rounds_killed,
-		report->rounds_unplugged, report->steps, report->refused,
+		report->rounds_unplugged, report->steps, report->host_words,
+		report->guest_pages, report->turns, report->refused,
 		report->evictions);
-	if (ttm)
-		igt_assert_f(report->evictions,
-			     "the window was large enough\n");
-	else
-		igt_assert_f(report->refused, "the window was large enough\n");
+	/* One round that is replayed need not have all of it. */
+	if (fuzz_options.rounds < ROUNDS)
+		return;
+	igt_assert_lt_u64(0, report->host_words);
+	igt_assert_lt_u64(0, report->guest_pages);
+	igt_assert_lt_u64(0, report->turns);
+	igt_assert_f(ttm ? report->evictions : report->refused,
+		     "the window was large enough\n");
 }
 
 static void subtests(void)
@@ -824,6 +923,9 @@ static void subtests(void)
 	{
 		igt_require(kvm_available());
 		ttm = virtgpu_ttm_blobs();
+		if (ttm)
+			param_set("virtio_gpu", "ttm_blobs_timeout_ms",
+				  HOST_MS);
 		report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		igt_assert(report != MAP_FAILED);

@@ -13,6 +13,9 @@
 
 RESULTS=$BUILD/results-long
 : "${PARTS:=hazards blobs intel}" "${SWAPOUTS:=100000}" "${ROUNDS:=200}" "${HAZARD_SECONDS:=28800}"
+read -r -a parts <<<"${PARTS//[[:space:]]/ }"
+[ ${#parts[@]} -gt 0 ] || die "PARTS names none of hazards, blobs and intel"
+PARTS="${parts[*]}"
 for part in $PARTS; do
 	[[ " hazards blobs intel " == *" $part "* ]] || die "PARTS: there is no part \"$part\"" \
 		"hazards, blobs and intel are"

@@ -375,7 +375,7 @@ DEBUG_PROGRAMS='ttm_pfnmap_reuse ttm_pfnmap_quarantine ttm_pfnmap_lifetime
 	ttm_pfnmap_lifetime_nokvm ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
 DEBUG_COUNTED='ttm_pfnmap_kvm_move'
 DEBUG_BLOBS='virtgpu_blob_overcommit virtgpu_blob_window virtgpu_blob_kinds virtgpu_blob_kvm
-	virtgpu_blob_late virtgpu_blob_guest'
+	virtgpu_blob_late virtgpu_blob_guest virtgpu_blob_fuzz'
 
 plan_debug() {
 	local program

@@ -14,8 +14,7 @@ names_of() { "$VM_DIR/in-root.sh" nm --defined-only --extern-only --format=just-
 taken() { sort -u | comm -12 - "$libigt" | xargs; }
 
 "$VM_DIR/build-igt.sh" >&2
-libigt=$(mktemp "$BUILD/igt-tree.XXXXXX")
-trap 'rm -f "$libigt"' EXIT
+libigt=$BUILD/igt-tree
 names_of --dynamic --no-demangle /usr/lib/x86_64-linux-gnu/libigt.so | sed 's/@.*//' | sort -u >"$libigt"
 
 if [ "$(printf '%s\n' vttm_open dmabuf_busy | taken)" = dmabuf_busy ]; then
