@@ -131,12 +131,12 @@ static int leave_out_set(const char *val, const struct kernel_param *kp)
 
 	if (ret)
 		return ret;
-	if (!on)
-		host_refuses_send_kept();
-	else if (READ_ONCE(kept_vbuf))
+	if (on && READ_ONCE(kept_vbuf))
 		return -EBUSY;
-	else
+	if (on)
 		atomic_set(&wanted, 1);
+	else
+		host_refuses_send_kept();
 	return 0;
 }
 
