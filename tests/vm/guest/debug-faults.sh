@@ -22,11 +22,12 @@ lost() {
 }
 
 # owned: pages that ttm.ko allocated and that are in use, by page_owner's traces; not
-# those of a slab, which may have got a page when it did. A read gives one trace, or
-# -ENOMEM where it does not fit.
+# those that a slab or the direct map's page tables got meanwhile (a large page of it is
+# split where one of a BO is not cached). A read gives one trace, or -ENOMEM where it does
+# not fit.
 owned() {
 	dd if=/sys/kernel/debug/page_owner bs=4096 2>/dev/null |
-		awk -v RS= '/ttm_pool_alloc/ && !/_slab/ {
+		awk -v RS= '/ttm_pool_alloc/ && !/_slab|change_page_attr/ {
 			split($5, order, ",")
 			for (p = 1; order[1]-- > 0;)
 				p *= 2
