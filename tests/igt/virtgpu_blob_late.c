@@ -244,10 +244,7 @@ static bool gone_within(pid_t pid, double seconds)
 
 static void wait_window_empty(void)
 {
-	for (int i = 0; virtgpu_window_used(); i++) {
-		igt_assert_f(i < 300, "the window does not get empty\n");
-		usleep(100000);
-	}
+	virtgpu_window_wait_unused();
 	if (virtgpu_ttm_blobs())
 		igt_assert_eq_u64(virtgpu_window_count("lost"), 0);
 }

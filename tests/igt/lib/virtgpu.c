@@ -537,6 +537,24 @@ void virtgpu_window_wait_empty(void)
 	igt_assert_eq_u64(virtgpu_window_count("used"), 0);
 }
 
+/*
+ * The stock driver walks its ranges without a lock for debugfs, and dies of one that
+ * leaves meanwhile (seen on 6.12): so it is asked when that is likely to be over.
+ */
+void virtgpu_window_wait_unused(void)
+{
+	if (virtgpu_ttm_blobs()) {
+		virtgpu_window_wait_empty();
+		return;
+	}
+	for (int i = 0; i < EMPTY_SECONDS; i += 2) {
+		sleep(2);
+		if (!virtgpu_window_used())
+			return;
+	}
+	igt_assert_f(false, "the window does not get empty\n");
+}
+
 void virtgpu_expect_refusals(unsigned int commands)
 {
 	printf("TTM-PFNMAP-REFUSALS %u\n", commands);

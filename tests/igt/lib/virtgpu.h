@@ -15,8 +15,8 @@
 
 /* How the host makes a blob that the CPU can map. */
 enum virtgpu_context {
-	VIRTGPU_VIRGL,		/* a GL buffer with persistent mapping */
-	VIRTGPU_VENUS,		/* shared memory of the host */
+	VIRTGPU_VIRGL, /* a GL buffer with persistent mapping */
+	VIRTGPU_VENUS, /* shared memory of the host */
 	/* What a file gets that asks for none: the host makes no blob for it. */
 	VIRTGPU_DEFAULT_CONTEXT,
 };
@@ -25,38 +25,41 @@ enum virtgpu_context {
 const char *virtgpu_context_name(enum virtgpu_context context);
 
 struct virtgpu {
-	int fd;			/* the render node */
+	int fd; /* the render node */
 	enum virtgpu_context context;
-	uint32_t blobs;		/* created so far */
+	uint32_t blobs; /* created so far */
 };
 
 struct virtgpu_blob {
 	uint32_t handle;
-	uint32_t resource;	/* the host's name */
+	uint32_t resource; /* the host's name */
 	uint64_t size;
 };
 
 /* What a blob shall be; zeroed it is a HOST3D blob that can be mapped. */
 struct virtgpu_blob_params {
 	uint64_t size;
-	uint32_t mem;		/* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
-	uint32_t flags;		/* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
-	bool no_flags;		/* 0 is what is meant */
-	bool unmappable;	/* virgl: the host will refuse to map it */
+	uint32_t mem;	 /* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
+	uint32_t flags;	 /* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
+	bool no_flags;	 /* 0 is what is meant */
+	bool unmappable; /* virgl: the host will refuse to map it */
 };
 
 /* Skips if there is no virtio-gpu with blobs and this kind of context. */
 void virtgpu_open(struct virtgpu *gpu, enum virtgpu_context context);
 void virtgpu_close(struct virtgpu *gpu);
 
-int __virtgpu_blob(struct virtgpu *gpu, const struct virtgpu_blob_params *params,
+int __virtgpu_blob(struct virtgpu *gpu,
+		   const struct virtgpu_blob_params *params,
 		   struct virtgpu_blob *blob);
 /* One that can be mapped. */
-void virtgpu_blob(struct virtgpu *gpu, uint64_t size, struct virtgpu_blob *blob);
+void virtgpu_blob(struct virtgpu *gpu, uint64_t size,
+		  struct virtgpu_blob *blob);
 void virtgpu_blob_close(struct virtgpu *gpu, struct virtgpu_blob *blob);
 
 /* The fake offset for mmap(). */
-uint64_t virtgpu_blob_offset(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+uint64_t virtgpu_blob_offset(struct virtgpu *gpu,
+			     const struct virtgpu_blob *blob);
 /* All of it, shared, readable and writable. */
 int __virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
 			void **map);
@@ -64,7 +67,8 @@ void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 /* Its dma-buf. */
 int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 /* A handle of what is behind the dma-buf. */
-int __virtgpu_import(struct virtgpu *gpu, int dmabuf, struct virtgpu_blob *blob);
+int __virtgpu_import(struct virtgpu *gpu, int dmabuf,
+		     struct virtgpu_blob *blob);
 
 /*
  * The GPU's own view of blobs, virgl alone: a buffer with pages of the guest, that
@@ -116,6 +120,8 @@ uint64_t virtgpu_window_count(const char *name);
 uint64_t virtgpu_guest_count(const char *name);
 /* Waits until the window is empty and the host has confirmed it. TTM's only. */
 void virtgpu_window_wait_empty(void);
+/* The same with either kind of window. */
+void virtgpu_window_wait_unused(void);
 
 /*
  * QEMU's complaints are counted, see run-gpu-vm.sh: a test that makes the host

@@ -12,6 +12,6 @@ load virtio-gpu || exit 1
 n=0
 until grep -q 'used 0 ' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm; do
 	n=$((n + 1))
-	[ $n -lt 300 ] || exit 1
-	usleep 100000
+	[ $n -lt 60 ] || exit 1
+	sleep 1
 done

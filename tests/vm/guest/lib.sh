@@ -192,14 +192,16 @@ gpu_used() {
 }
 
 # gpu_unload: what was closed may still be on its way, and the stock driver warns of that.
+# Nor does it like to be asked while ranges leave its list, which debugfs has no lock for.
 gpu_unload() {
+	sleep 2
 	end=$(($(cut -d. -f1 /proc/uptime) + 60))
 	while used=$(gpu_used) && [ "$used" != 0 ]; do
 		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ]; then
 			echo "FAIL gpu-unload $used bytes of the window are in use with nothing open"
 			break
 		fi
-		usleep 100000
+		sleep 1
 	done
 	sleep 1
 	rmmod virtio_gpu
