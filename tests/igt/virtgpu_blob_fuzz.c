@@ -18,82 +18,41 @@
  * Description: Create, close, map, unmap, mremap, export, import, pin, fork,
  *	memslots, guests; a late host, kill, and unplug with TTM alone
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dmabuf.h"
-#include "fuzz.h"
+#include "fuzz_player.h"
 #include "igt.h"
-#include "kvm.h"
 #include "param.h"
 #include "virtgpu.h"
 #include "virtgpu_drm.h"
 
-#define PAGE KVM_GUEST_PAGE
 #define ROUNDS 4
 #define STEPS 600
 #define PLAYERS 3
 #define CLIENTS 3
-#define MEMORIES 40
 #define HANDLES 60
-#define PLACES 24 /* of the address space, where blobs are mapped */
-#define SLOTS 6
-#define MAX_PAGES 2048u /* of a blob */
 #define FEW_PAGES 256u
-#define PLACE_SIZE ((size_t)MAX_PAGES * PAGE)
 #define ROUND_SECONDS 180
 /* What the host may take for one thing: that is not what is tested. */
 #define HOST_MS 30000
 
-/* What a page of a blob holds: the pattern of this seed, or nobody knows. */
-#define UNKNOWN 0
-
-/* What is behind handles and mappings. */
-struct memory {
-	unsigned int users; /* 0: none */
-	uint32_t pages;
-	bool guest; /* of the guest's, not in the window */
-	uint32_t seeds[MAX_PAGES];
-};
-
 struct handle {
-	struct memory *memory; /* NULL: none */
+	struct fuzz_memory *memory; /* NULL: none */
+	bool guest;		    /* of the guest's, not in the window */
 	struct virtgpu *client;
 	struct virtgpu_blob blob;
 };
 
-struct place {
-	struct memory *memory; /* NULL: nothing is mapped there */
-	uint32_t pages;
-	unsigned int generation;
-};
-
-struct slot {
-	int number; /* -1: none */
-	unsigned int place, generation;
-	uint32_t pages;
-};
-
 struct player {
-	uint64_t random;
+	struct fuzz_player base;
 	struct virtgpu clients[CLIENTS];
-	struct memory memories[MEMORIES];
 	struct handle handles[HANDLES];
-	struct place places[PLACES];
-	char *arena;
-	struct kvm_guest *guest;
-	struct slot slots[SLOTS];
 	int pin; /* -1: none */
-	/* The guest that runs in the background, over one slot: */
-	pthread_t thread;
-	struct slot *busy; /* NULL: none */
-	atomic_bool stop;
-	struct kvm_guest_result last; /* of the guest's turns */
 };
 
 /* Of the whole run; shared with all processes. */
@@ -101,8 +60,7 @@ struct report {
 	/* The device is about to go; it has gone. */
 	atomic_bool unplugged, gone;
 	atomic_ulong steps, refused, rounds_unplugged, rounds_killed;
-	/* What was compared, and what was not as it should be. */
-	atomic_ulong host_words, guest_pages, turns, wrong;
+	atomic_ulong wrong; /* pages */
 	struct fuzz_done done;
 	unsigned long evictions;
 };
@@ -110,53 +68,37 @@ struct report {
 static bool ttm;
 static struct report *report;
 
-static uint32_t below(struct player *p, uint32_t n)
+static struct player *to_player(struct fuzz_player *base)
 {
-	return fuzz_below(&p->random, n);
+	return (struct player *)base;
 }
 
-/* Not UNKNOWN. */
-static uint32_t fresh_seed(struct player *p)
+/* ---- The rules --------------------------------------------------------- */
+
+/* The parent sees it in any case. */
+static void wrong(const char *who, uint32_t page, uint32_t got, uint32_t want)
 {
-	return fuzz_next(&p->random) | 1;
+	report->wrong++;
+	igt_assert_f(false, "%s read %#x, not %#x, in page %u\n", who, got,
+		     want, page);
 }
 
 /* A device that is gone excuses what cannot be done, never wrong data. */
+static bool excused(void)
+{
+	return report->unplugged;
+}
+
+static const struct fuzz_rules rules = { .wrong = wrong, .excused = excused };
+
 #define assert_plugged(condition, ...) \
-	igt_assert_f(report->unplugged || (condition), __VA_ARGS__)
+	igt_assert_f(excused() || (condition), __VA_ARGS__)
 
-/* The parent sees it in any case. */
-#define assert_data(condition, ...) \
-	do { \
-		const bool __right = (condition); \
-		report->wrong += !__right; \
-		igt_assert_f(__right, __VA_ARGS__); \
-	} while (0)
-
-/* ---- The model --------------------------------------------------------- */
-
-static char *place_addr(struct player *p, const struct place *place)
-{
-	return p->arena + (place - p->places) * PLACE_SIZE;
-}
-
-/* The first from a random one on that is @used or not, or NULL. */
-static struct place *find_place(struct player *p, bool used)
-{
-	const uint32_t start = below(p, PLACES);
-
-	for (uint32_t i = 0; i < PLACES; i++) {
-		struct place *place = &p->places[(start + i) % PLACES];
-
-		if (!!place->memory == used)
-			return place;
-	}
-	return NULL;
-}
+/* ---- Steps: blobs ------------------------------------------------------ */
 
 static struct handle *find_handle(struct player *p, bool used)
 {
-	const uint32_t start = below(p, HANDLES);
+	const uint32_t start = fuzz_pick(&p->base, HANDLES);
 
 	for (uint32_t i = 0; i < HANDLES; i++) {
 		struct handle *handle = &p->handles[(start + i) % HANDLES];
@@ -167,72 +109,33 @@ static struct handle *find_handle(struct player *p, bool used)
 	return NULL;
 }
 
-static struct slot *find_slot(struct player *p, bool used)
+static struct virtgpu *any_client(struct player *p)
 {
-	const uint32_t start = below(p, SLOTS);
-
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &p->slots[(start + i) % SLOTS];
-
-		if ((slot->number >= 0) == used && slot != p->busy)
-			return slot;
-	}
-	return NULL;
+	return &p->clients[fuzz_pick(&p->base, CLIENTS)];
 }
 
-static struct memory *unused_memory(struct player *p)
-{
-	for (unsigned int i = 0; i < MEMORIES; i++)
-		if (!p->memories[i].users)
-			return &p->memories[i];
-	return NULL;
-}
-
-static bool busy(const struct player *p, const struct memory *memory)
-{
-	return p->busy && p->places[p->busy->place].memory == memory;
-}
-
-static void forget(struct memory *memory)
-{
-	memset(memory->seeds, UNKNOWN, sizeof(memory->seeds));
-}
-
-/* The guest was at work there until now, if it has not had an error since. */
-static void forget_if_busy(struct player *p, struct place *place)
-{
-	if (busy(p, place->memory))
-		forget(place->memory);
-}
-
-/* Does the slot still show what it was made for? */
-static bool slot_intact(const struct player *p, const struct slot *slot)
-{
-	return p->places[slot->place].generation == slot->generation;
-}
-
-/* ---- Steps: blobs ------------------------------------------------------ */
-
-static bool step_create(struct player *p)
+static bool step_create(struct fuzz_player *base)
 {
 	static const uint32_t mems[] = {
 		VIRTGPU_BLOB_MEM_HOST3D, VIRTGPU_BLOB_MEM_HOST3D,
 		VIRTGPU_BLOB_MEM_HOST3D, VIRTGPU_BLOB_MEM_HOST3D,
 		VIRTGPU_BLOB_MEM_GUEST,	 VIRTGPU_BLOB_MEM_HOST3D_GUEST,
 	};
+	struct player *p = to_player(base);
 	struct handle *handle = find_handle(p, false);
-	struct memory *memory = unused_memory(p);
+	struct fuzz_memory *memory = fuzz_memory_unused(base);
 	struct virtgpu_blob_params params;
 	int ret;
 
 	if (!handle || !memory)
 		return false;
-	memory->pages = 1 + below(p, below(p, 2) ? FEW_PAGES : MAX_PAGES);
+	memory->pages = 1 + fuzz_pick(base, fuzz_pick(base, 2) ? FEW_PAGES :
+								 FUZZ_PAGES);
 	params = (struct virtgpu_blob_params){
-		.size = (uint64_t)memory->pages * PAGE,
-		.mem = mems[below(p, 6)],
+		.size = (uint64_t)memory->pages * FUZZ_PAGE,
+		.mem = mems[fuzz_pick(base, 6)],
 	};
-	handle->client = &p->clients[below(p, CLIENTS)];
+	handle->client = any_client(p);
 	ret = __virtgpu_blob(handle->client, &params, &handle->blob);
 	if (ret == -ENOSPC && !ttm) {
 		report->refused++;
@@ -241,16 +144,15 @@ static bool step_create(struct player *p)
 	assert_plugged(!ret, "create: %d\n", ret);
 	if (ret)
 		return false;
+	handle->guest = params.mem != VIRTGPU_BLOB_MEM_HOST3D;
 	handle->memory = memory;
 	memory->users = 1;
-	memory->guest = params.mem != VIRTGPU_BLOB_MEM_HOST3D;
-	forget(memory);
 	return true;
 }
 
-static bool step_close(struct player *p)
+static bool step_close(struct fuzz_player *base)
 {
-	struct handle *handle = find_handle(p, true);
+	struct handle *handle = find_handle(to_player(base), true);
 
 	if (!handle)
 		return false;
@@ -262,7 +164,7 @@ static bool step_close(struct player *p)
 
 /* A client that has it already would get its handle again. */
 static bool has(const struct player *p, const struct virtgpu *client,
-		const struct memory *memory)
+		const struct fuzz_memory *memory)
 {
 	for (unsigned int i = 0; i < HANDLES; i++)
 		if (p->handles[i].memory == memory &&
@@ -271,10 +173,11 @@ static bool has(const struct player *p, const struct virtgpu *client,
 	return false;
 }
 
-static bool step_import(struct player *p)
+static bool step_import(struct fuzz_player *base)
 {
+	struct player *p = to_player(base);
 	struct handle *from = find_handle(p, true), *to = find_handle(p, false);
-	struct virtgpu *client = &p->clients[below(p, CLIENTS)];
+	struct virtgpu *client = any_client(p);
 	int dmabuf, ret;
 
 	if (!from || !to || has(p, client, from->memory))
@@ -286,14 +189,16 @@ static bool step_import(struct player *p)
 	if (ret)
 		return false;
 	to->client = client;
+	to->guest = from->guest;
 	to->memory = from->memory;
 	to->memory->users++;
 	return true;
 }
 
 /* A driver imports it, and its place in the window is fixed. */
-static bool step_pin(struct player *p)
+static bool step_pin(struct fuzz_player *base)
 {
+	struct player *p = to_player(base);
 	struct handle *handle = find_handle(p, true);
 	uint64_t address;
 	int dmabuf;
@@ -307,8 +212,10 @@ static bool step_pin(struct player *p)
 	return true;
 }
 
-static bool step_unpin(struct player *p)
+static bool step_unpin(struct fuzz_player *base)
 {
+	struct player *p = to_player(base);
+
 	if (p->pin < 0)
 		return false;
 	close(p->pin);
@@ -317,12 +224,12 @@ static bool step_unpin(struct player *p)
 }
 
 /* By the kernel's mapping, which blobs in the window have none of; and back. */
-static bool step_flip(struct player *p)
+static bool step_flip(struct fuzz_player *base)
 {
-	struct handle *handle = find_handle(p, true);
+	struct handle *handle = find_handle(to_player(base), true);
 	int dmabuf;
 
-	if (!handle || !handle->memory->guest || busy(p, handle->memory))
+	if (!handle || !handle->guest || fuzz_memory_busy(base, handle->memory))
 		return false;
 	dmabuf = virtgpu_blob_export(handle->client, &handle->blob);
 	dmabuf_flip(dmabuf);
@@ -333,343 +240,63 @@ static bool step_flip(struct player *p)
 
 /* ---- Steps: mappings --------------------------------------------------- */
 
-/* Addresses without a blob belong to nobody, so that no guest writes to us. */
-static void reserve(char *addr, size_t size)
+static bool step_mmap(struct fuzz_player *base)
 {
-	igt_assert(mmap(addr, size, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-			-1, 0) == addr);
-}
-
-static bool step_mmap(struct player *p)
-{
-	struct handle *handle = find_handle(p, true);
-	struct place *place = find_place(p, false);
+	struct handle *handle = find_handle(to_player(base), true);
+	struct fuzz_place *place = fuzz_find_place(base, false);
 	int dmabuf = -1;
 	uint64_t offset;
-	char *addr;
+	bool ret;
 
 	if (!handle || !place)
 		return false;
-	addr = place_addr(p, place);
 	offset = virtgpu_blob_offset(handle->client, &handle->blob);
-	if (below(p, 3) == 0) {
+	if (fuzz_pick(base, 3) == 0) {
 		dmabuf = virtgpu_blob_export(handle->client, &handle->blob);
 		offset = 0;
 	}
-	addr = mmap(addr, handle->blob.size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_FIXED,
-		    dmabuf >= 0 ? dmabuf : handle->client->fd, offset);
-	assert_plugged(addr == place_addr(p, place), "mmap: %s\n",
-		       strerror(errno));
+	ret = fuzz_place_map(base, place, handle->memory, 0,
+			     handle->memory->pages,
+			     dmabuf >= 0 ? dmabuf : handle->client->fd, offset);
 	if (dmabuf >= 0)
 		close(dmabuf);
-	*place = (struct place){
-		.memory = handle->memory,
-		.pages = handle->memory->pages,
-		.generation = place->generation + 1,
-	};
-	place->memory->users++;
-	return true;
-}
-
-static bool step_munmap(struct player *p)
-{
-	struct place *place = find_place(p, true);
-
-	if (!place)
-		return false;
-	reserve(place_addr(p, place), PLACE_SIZE);
-	forget_if_busy(p, place);
-	place->memory->users--;
-	place->memory = NULL;
-	place->generation++;
-	return true;
+	return ret;
 }
 
 /*
- * Unmap the second half. Of the stock driver's mappings that are split or moved the
- * kernel complains: not here, see virtgpu_blob_window.
+ * Of the stock driver's mappings that are split or moved the kernel complains: not
+ * here, see virtgpu_blob_window.
  */
-static bool step_split(struct player *p)
+static bool step_split(struct fuzz_player *base)
 {
-	struct place *place = find_place(p, true);
-
-	if (!ttm || !place || place->pages < 2)
-		return false;
-	place->pages /= 2;
-	reserve(place_addr(p, place) + (size_t)place->pages * PAGE,
-		PLACE_SIZE - (size_t)place->pages * PAGE);
-	place->generation++;
-	return true;
+	return ttm && fuzz_split(base);
 }
 
-static bool step_mremap(struct player *p)
+static bool step_mremap(struct fuzz_player *base)
 {
-	struct place *from = find_place(p, true), *to = find_place(p, false);
-	char *addr;
-	size_t size;
-
-	if (!ttm || !from || !to)
-		return false;
-	addr = place_addr(p, to);
-	size = (size_t)from->pages * PAGE;
-	igt_assert_f(mremap(place_addr(p, from), size, size,
-			    MREMAP_MAYMOVE | MREMAP_FIXED, addr) == addr,
-		     "mremap: %s\n", strerror(errno));
-	reserve(place_addr(p, from), PLACE_SIZE);
-	forget_if_busy(p, from);
-	*to = (struct place){
-		.memory = from->memory,
-		.pages = from->pages,
-		.generation = to->generation + 1,
-	};
-	from->memory = NULL;
-	from->generation++;
-	return true;
-}
-
-static volatile uint32_t *word_of(struct player *p, const struct place *place,
-				  uint32_t page)
-{
-	return (void *)(place_addr(p, place) + (size_t)page * PAGE);
-}
-
-static bool step_write(struct player *p)
-{
-	struct place *place = find_place(p, true);
-	const uint32_t seed = fresh_seed(p);
-
-	if (!place || busy(p, place->memory))
-		return false;
-	for (uint32_t i = below(p, place->pages); i < place->pages; i++) {
-		*word_of(p, place, i) = kvm_guest_word(seed, i, 0);
-		place->memory->seeds[i] = seed;
-	}
-	return true;
-}
-
-static void verify(struct player *p, const struct place *place, const char *who)
-{
-	for (uint32_t i = 0; i < place->pages; i++) {
-		const uint32_t seed = place->memory->seeds[i];
-		const uint32_t got = *word_of(p, place, i);
-
-		if (seed == UNKNOWN)
-			continue;
-		report->host_words++;
-		assert_data(got == kvm_guest_word(seed, i, 0),
-			    "%s read %#x, not %#x, in page %u of %u\n", who,
-			    got, kvm_guest_word(seed, i, 0), i,
-			    place->memory->pages);
-	}
-}
-
-static bool step_verify(struct player *p)
-{
-	struct place *place = find_place(p, true);
-
-	if (!place || busy(p, place->memory))
-		return false;
-	verify(p, place, "host");
-	return true;
+	return ttm && fuzz_mremap(base);
 }
 
 /* Others have to go. */
-static bool step_touch_all(struct player *p)
+static bool step_touch_all(struct fuzz_player *base)
 {
-	for (unsigned int i = 0; i < PLACES; i++)
-		if (p->places[i].memory)
-			(void)*word_of(p, &p->places[i], 0);
-	return true;
-}
-
-/* A child that looks at what it inherited, and stays a little or is killed. */
-static bool step_fork(struct player *p)
-{
-	const uint32_t stay = below(p, 20000), killed = below(p, 2);
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (unsigned int i = 0; i < PLACES; i++)
-			if (p->places[i].memory &&
-			    !busy(p, p->places[i].memory))
-				verify(p, &p->places[i], "child");
-		usleep(stay);
-		_exit(0);
-	}
-	if (killed)
-		kill(pid, SIGKILL);
-	igt_assert_eq(waitpid(pid, &status, 0), pid);
-	assert_plugged(status == 0 || (killed && status == SIGKILL),
-		       "the child ended with wait status %#x\n", status);
-	return true;
-}
-
-/* ---- Steps: guests ----------------------------------------------------- */
-
-static uint64_t slot_gpa(const struct player *p, const struct slot *slot)
-{
-	return KVM_GUEST_GPA + (slot - p->slots) * PLACE_SIZE;
-}
-
-static bool step_slot_set(struct player *p)
-{
-	struct slot *slot = find_slot(p, false);
-	struct place *place = find_place(p, true);
-	int number;
-
-	if (!place || !slot)
-		return false;
-	number = __kvm_guest_map(p->guest, slot_gpa(p, slot),
-				 place_addr(p, place),
-				 (uint64_t)place->pages * PAGE, false);
-	igt_assert_lte(0, number);
-	*slot = (struct slot){
-		.number = number,
-		.place = place - p->places,
-		.generation = place->generation,
-		.pages = place->pages,
-	};
-	return true;
-}
-
-static bool step_slot_delete(struct player *p)
-{
-	struct slot *slot = find_slot(p, true);
-
-	if (!slot)
-		return false;
-	kvm_guest_unmap(p->guest, slot->number);
-	slot->number = -1;
-	return true;
-}
-
-static struct kvm_guest_job slot_job(struct player *p, const struct slot *slot,
-				     enum kvm_guest_op op, uint32_t seed)
-{
-	return (struct kvm_guest_job){
-		.op = op,
-		.gpa = slot_gpa(p, slot),
-		.pages = slot->pages,
-		.seed = seed,
-	};
-}
-
-/* One vCPU: it is in use if there is a busy slot. */
-static bool step_guest_write(struct player *p)
-{
-	struct slot *slot = find_slot(p, true);
-	struct kvm_guest_result result;
-	struct kvm_guest_job job;
-	struct memory *memory;
-
-	if (!slot || p->busy)
-		return false;
-	memory = p->places[slot->place].memory;
-	job = slot_job(p, slot, KVM_OP_WRITE, fresh_seed(p));
-	kvm_guest_run(p->guest, &job, &result);
-	if (!slot_intact(p, slot)) {
-		/* It wrote to whatever is there now, if anything. */
-		if (memory)
-			forget(memory);
-		return true;
-	}
-	assert_plugged(result.finished, "guest: %s of %u\n",
-		       kvm_guest_result_str(&result), job.pages);
-	for (uint32_t i = 0; i < result.done; i++)
-		memory->seeds[i] = job.seed;
-	return true;
-}
-
-static bool step_guest_verify(struct player *p)
-{
-	struct slot *slot = find_slot(p, true);
-	struct kvm_guest_result result;
-	struct kvm_guest_job job;
-	const uint32_t *seeds;
-
-	if (!slot || p->busy || !slot_intact(p, slot))
-		return false;
-	seeds = p->places[slot->place].memory->seeds;
-	job = slot_job(p, slot, KVM_OP_READ, seeds[0]);
-	for (job.pages = 0; job.pages < slot->pages; job.pages++)
-		if (seeds[job.pages] != seeds[0])
-			break;
-	if (seeds[0] == UNKNOWN || !job.pages)
-		return false;
-	kvm_guest_run(p->guest, &job, &result);
-	report->guest_pages += result.done;
-	assert_data(!result.mismatch, "guest: %s of %u\n",
-		    kvm_guest_result_str(&result), job.pages);
-	assert_plugged(result.finished, "guest: %s of %u\n",
-		       kvm_guest_result_str(&result), job.pages);
-	return true;
-}
-
-static void *background(void *arg)
-{
-	struct player *p = arg;
-	struct kvm_guest_job job = slot_job(p, p->busy, KVM_OP_WRITE_READ, 3);
-
-	do {
-		job.seed += 2;
-		kvm_guest_run(p->guest, &job, &p->last);
-		report->turns += p->last.finished;
-	} while (!p->stop && p->last.finished);
-	return NULL;
-}
-
-static bool step_guest_start(struct player *p)
-{
-	struct slot *slot = find_slot(p, true);
-
-	if (!slot || p->busy || !slot_intact(p, slot))
-		return false;
-	forget(p->places[slot->place].memory);
-	p->busy = slot;
-	p->stop = false;
-	igt_assert_eq(pthread_create(&p->thread, NULL, background, p), 0);
-	return true;
-}
-
-static bool step_guest_stop(struct player *p)
-{
-	struct slot *slot = p->busy;
-
-	if (!slot)
-		return false;
-	p->stop = true;
-	igt_assert_eq(pthread_join(p->thread, NULL), 0);
-	if (slot_intact(p, slot)) {
-		assert_data(!p->last.mismatch, "guest: %s\n",
-			    kvm_guest_result_str(&p->last));
-		assert_plugged(p->last.finished, "guest: %s\n",
-			       kvm_guest_result_str(&p->last));
-	}
-	/* Others than the blob of its start may be behind it by now. */
-	for (unsigned int i = 0; i < MEMORIES && !slot_intact(p, slot); i++)
-		forget(&p->memories[i]);
-	p->busy = NULL;
+	for (unsigned int i = 0; i < FUZZ_PLACES; i++)
+		if (base->places[i].memory)
+			(void)*fuzz_place_word(base, &base->places[i], 0);
 	return true;
 }
 
 /* ---- Steps: the host --------------------------------------------------- */
 
 /* The driver learns of one answer each so many ms. */
-static bool step_late_host(struct player *p)
+static bool step_late_host(struct fuzz_player *base)
 {
 	static const unsigned int ms[] = { 0, 0, 1, 4 };
 
 	/* Nobody could be killed who waits for it in the stock driver. */
 	if (!ttm || report->unplugged)
 		return false;
-	param_set("late_host", "every_ms", ms[below(p, 4)]);
+	param_set("late_host", "every_ms", ms[fuzz_pick(base, 4)]);
 	return true;
 }
 
@@ -681,19 +308,19 @@ static const struct fuzz_kind kinds[] = {
 	{ "unpin", step_unpin, 2 },
 	{ "flip", step_flip, 2 },
 	{ "mmap", step_mmap, 20 },
-	{ "munmap", step_munmap, 6 },
+	{ "munmap", fuzz_munmap, 6 },
 	{ "split", step_split, 2 },
 	{ "mremap", step_mremap, 4 },
-	{ "write", step_write, 14 },
-	{ "verify", step_verify, 14 },
+	{ "write", fuzz_write, 14 },
+	{ "verify", fuzz_verify, 14 },
 	{ "touch-all", step_touch_all, 3 },
-	{ "slot-set", step_slot_set, 10 },
-	{ "slot-delete", step_slot_delete, 6 },
-	{ "guest-write", step_guest_write, 12 },
-	{ "guest-verify", step_guest_verify, 10 },
-	{ "guest-start", step_guest_start, 4 },
-	{ "guest-stop", step_guest_stop, 6 },
-	{ "fork", step_fork, 1 },
+	{ "slot-set", fuzz_slot_set, 10 },
+	{ "slot-delete", fuzz_slot_delete, 6 },
+	{ "guest-write", fuzz_guest_write, 12 },
+	{ "guest-verify", fuzz_guest_verify, 10 },
+	{ "guest-start", fuzz_guest_start, 4 },
+	{ "guest-stop", fuzz_guest_stop, 6 },
+	{ "fork", fuzz_inherit, 1 },
 	{ "late-host", step_late_host, 1 },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -712,46 +339,31 @@ static void play(uint64_t random)
 								VIRTGPU_VENUS };
 	const struct sigaction action = { .sa_handler = on_sigbus };
 	static struct player p = { .pin = -1 };
+	struct fuzz_player *base = &p.base;
 
-	p.random = random;
 	igt_assert_eq(sigaction(SIGBUS, &action, NULL), 0);
 	for (unsigned int i = 0; i < CLIENTS; i++)
 		virtgpu_open(&p.clients[i], contexts[i]);
-	p.arena = mmap(NULL, PLACES * PLACE_SIZE, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	igt_assert(p.arena != MAP_FAILED);
-	p.guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	for (unsigned int i = 0; i < SLOTS; i++)
-		p.slots[i].number = -1;
+	fuzz_player_begin(base, random, &rules, &report->done);
 
 	for (unsigned long i = 0; i < fuzz_options.steps; i++) {
 		if (report->gone)
 			_exit(0);
-		fuzz_step(&p, &p.random, kinds, KINDS, &report->done);
+		fuzz_step(base, kinds, KINDS);
 		report->steps++;
 	}
 	/* Some of them leave all as it is. */
-	if (below(&p, 3) == 0)
-		_exit(0);
-	step_guest_stop(&p);
-	for (unsigned int i = 0; i < PLACES; i++)
-		if (p.places[i].memory)
-			verify(&p, &p.places[i], "host");
-	kvm_guest_destroy(p.guest);
+	if (fuzz_pick(base, 3))
+		fuzz_player_end(base);
 	_exit(0);
 }
 
 static pid_t start_player(uint64_t random)
 {
-	pid_t pid;
+	pid_t pid = fuzz_fork();
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!pid)
 		play(random);
-	}
 	return pid;
 }
 
@@ -796,12 +408,13 @@ static void wait_players(struct players *players)
 	struct timespec start = {};
 
 	igt_nsec_elapsed(&start);
-	while (players->left) {
-		igt_assert_f(igt_nsec_elapsed(&start) <
-				     ROUND_SECONDS * 1000000000ull,
-			     "the round does not end\n");
+	while (players->left &&
+	       igt_nsec_elapsed(&start) < ROUND_SECONDS * 1000000000ull)
 		look_at_players(players);
-	}
+	for (unsigned int i = 0; i < PLAYERS; i++)
+		if (players->pids[i])
+			fuzz_tell_where(players->pids[i]);
+	igt_assert_f(!players->left, "the round does not end\n");
 }
 
 /* Of those that have ended. The first one may have been @killed. */
@@ -903,17 +516,16 @@ static void hostile_mix(void)
 		one_round(n, &device);
 	fuzz_tell_done(&report->done, kinds, KINDS);
 	igt_info(
-		"%lu rounds (%lu killed, %lu unplugged), %lu steps; %lu words and %lu pages of guests compared, %lu turns of guests; %lu blobs refused, %lu evictions\n",
+		"%lu rounds (%lu killed, %lu unplugged), %lu steps; %lu blobs refused, %lu evictions\n",
 		fuzz_options.rounds, report->rounds_killed,
-		report->rounds_unplugged, report->steps, report->host_words,
-		report->guest_pages, report->turns, report->refused,
+		report->rounds_unplugged, report->steps, report->refused,
 		report->evictions);
 	/* One round that is replayed need not have all of it. */
 	if (fuzz_options.rounds < ROUNDS)
 		return;
-	igt_assert_lt_u64(0, report->host_words);
-	igt_assert_lt_u64(0, report->guest_pages);
-	igt_assert_lt_u64(0, report->turns);
+	igt_assert_lt_u64(0, report->done.host_words);
+	igt_assert_lt_u64(0, report->done.guest_pages);
+	igt_assert_lt_u64(0, report->done.guest_turns);
 	igt_assert_f(ttm ? report->evictions : report->refused,
 		     "the window was large enough\n");
 }

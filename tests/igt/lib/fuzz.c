@@ -2,6 +2,8 @@
 /*
  * Seeded fuzzers: see fuzz.h.
  */
+#include <dirent.h>
+
 #include "fuzz.h"
 #include "igt.h"
 
@@ -62,27 +64,67 @@ uint32_t fuzz_below(uint64_t *state, uint32_t n)
 	return fuzz_next(state) % n;
 }
 
-void fuzz_step(struct player *player, uint64_t *state,
-	       const struct fuzz_kind *kinds, size_t count,
-	       struct fuzz_done *done)
-{
-	unsigned int total = 0, i;
-	uint32_t n;
-
-	for (i = 0; i < count; i++)
-		total += kinds[i].weight;
-	n = fuzz_below(state, total);
-	for (i = 0; n >= kinds[i].weight; i++)
-		n -= kinds[i].weight;
-	if (kinds[i].step(player))
-		done->steps[i]++;
-}
-
 void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 		    size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		igt_info("%s%s %lu", i ? ", " : "", kinds[i].name,
 			 done->steps[i]);
-	igt_info("\n");
+	igt_info(
+		"\n%lu words and %lu pages of guests compared, %lu turns of guests\n",
+		done->host_words, done->guest_pages, done->guest_turns);
+}
+
+/* A file of /proc, indented. */
+static void tell_file(const char *dir, const char *name)
+{
+	char path[128], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%.100s/%s", dir, name);
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file))
+		igt_info("    %s", line);
+	fclose(file);
+}
+
+static void tell_children(const char *dir)
+{
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "%.50s/children", dir);
+	file = fopen(path, "r");
+	if (!file)
+		return;
+	while (fscanf(file, "%d", &pid) == 1)
+		fuzz_tell_where(pid);
+	fclose(file);
+}
+
+void fuzz_tell_where(pid_t pid)
+{
+	char path[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (*entry->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s", pid,
+			 entry->d_name);
+		igt_info("process %d, thread %s\n", pid, entry->d_name);
+		tell_file(path, "stat");
+		tell_file(path, "syscall");
+		tell_file(path, "stack");
+		tell_children(path);
+	}
+	closedir(dir);
 }

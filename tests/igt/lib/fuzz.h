@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct fuzz_options {
 	unsigned long seed; /* of the first round */
@@ -33,27 +34,29 @@ uint64_t fuzz_next(uint64_t *state);
 /* One below @n, which is not 0. */
 uint32_t fuzz_below(uint64_t *state, uint32_t n);
 
-/* Who does the steps; each program has its own. */
-struct player;
+/* Who does the steps: see fuzz_player.h. */
+struct fuzz_player;
 
 /* One kind of step, and how often it is to come beside the others. */
 struct fuzz_kind {
 	const char *name;
-	bool (*step)(struct player *player); /* false: it could not be done */
+	bool (*step)(
+		struct fuzz_player *player); /* false: it could not be done */
 	unsigned int weight;
 };
 
-/* How many were done of each kind; may be shared by processes. */
+/* How much was done; shared by all processes. */
 struct fuzz_done {
-	_Atomic unsigned long steps[32];
+	_Atomic unsigned long steps[32]; /* of each kind */
+	/* What was compared, and how often guests in the background were through. */
+	_Atomic unsigned long host_words, guest_pages, guest_turns;
 };
 
-/* One step, of @count kinds. */
-void fuzz_step(struct player *player, uint64_t *state,
-	       const struct fuzz_kind *kinds, size_t count,
-	       struct fuzz_done *done);
-/* One line. */
+/* A line of the kinds, and one of what was compared. */
 void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 		    size_t count);
+
+/* What the threads of a process and of its children are at, for who looks for a hang. */
+void fuzz_tell_where(pid_t pid);
 
 #endif
