@@ -17,6 +17,9 @@
  * SUBTEST: overcommit-hostile-mix
  * Description: Create, close, map, unmap, mremap, export, import, pin, fork,
  *	memslots, guests; a late host, kill, and unplug with TTM alone
+ *
+ * SUBTEST: control-a-lost-guest-is-seen
+ * Description: A guest that loops outside of its code ends, and says so
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -530,6 +533,25 @@ static void hostile_mix(void)
 		     "the window was large enough\n");
 }
 
+/* Where the mix would wait for ever. */
+static void lost_guest(void)
+{
+	/* From its code to a place of its memory, and there to itself. */
+	static const char jump[] = "\xe9\xfb\x2f\x00", loop[] = "\xeb\xfe";
+	const uint64_t place = KVM_GUEST_CODE + 0x3000;
+	const struct kvm_guest_job job = { .pages = 1 };
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	struct kvm_guest_result result;
+
+	memcpy((char *)guest->low + KVM_GUEST_CODE, jump, sizeof(jump));
+	memcpy((char *)guest->low + place, loop, sizeof(loop));
+	guest->watched = true;
+	kvm_guest_run(guest, &job, &result);
+	igt_assert_eq(result.err, -ENOTRECOVERABLE);
+	igt_assert_eq_u64(result.detail, place);
+	kvm_guest_destroy(guest);
+}
+
 static void subtests(void)
 {
 	fuzz_defaults(ROUNDS, STEPS);
@@ -553,6 +575,9 @@ static void subtests(void)
 		igt_waitchildren_timeout(fuzz_options.rounds * ROUND_SECONDS,
 					 "the mix does not end");
 	}
+
+	igt_describe("control: a guest that loops outside of its code.");
+	igt_subtest("control-a-lost-guest-is-seen") lost_guest();
 }
 
 int igt_main_args("", fuzz_long_options, fuzz_help, fuzz_option, NULL)

@@ -71,8 +71,9 @@ void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 		igt_info("%s%s %lu", i ? ", " : "", kinds[i].name,
 			 done->steps[i]);
 	igt_info(
-		"\n%lu words and %lu pages of guests compared, %lu turns of guests\n",
-		done->host_words, done->guest_pages, done->guest_turns);
+		"\n%lu words and %lu pages of guests compared, %lu turns of guests, %lu guests lost by the emulated CPU\n",
+		done->host_words, done->guest_pages, done->guest_turns,
+		done->guests_lost);
 }
 
 /* A file of /proc, indented. */

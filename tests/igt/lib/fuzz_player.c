@@ -326,6 +326,25 @@ static struct kvm_guest_job slot_job(const struct fuzz_player *p,
 	};
 }
 
+/*
+ * A guest that has the state of its host, which only the CPU can give it, never ends;
+ * its player does, and leaves all as it is.
+ */
+static void end_if_lost(struct fuzz_player *p,
+			const struct kvm_guest_result *result)
+{
+	if (result->err != -ENOTRECOVERABLE)
+		return;
+	igt_assert_f((int64_t)result->detail < 0,
+		     "the guest is at %#llx, not in its code\n",
+		     (unsigned long long)result->detail);
+	igt_info("the guest is at its host's %#llx, not in its code\n",
+		 (unsigned long long)result->detail);
+	p->done->guests_lost++;
+	fflush(NULL);
+	_exit(0);
+}
+
 static void assert_finished(struct fuzz_player *p,
 			    const struct kvm_guest_result *result)
 {
@@ -345,6 +364,7 @@ bool fuzz_guest_write(struct fuzz_player *p)
 	memory = p->places[slot->place].memory;
 	job = slot_job(p, slot, KVM_OP_WRITE, fresh_seed(p));
 	kvm_guest_run(p->guest, &job, &result);
+	end_if_lost(p, &result);
 	if (!slot_intact(p, slot)) {
 		/* It wrote to whatever is there now, if anything. */
 		if (memory)
@@ -374,6 +394,7 @@ bool fuzz_guest_verify(struct fuzz_player *p)
 	if (seeds[0] == FUZZ_UNKNOWN)
 		return false;
 	kvm_guest_run(p->guest, &job, &result);
+	end_if_lost(p, &result);
 	p->done->guest_pages += result.done;
 	if (result.mismatch)
 		p->rules->wrong("guest", slot->first + result.bad_page,
@@ -420,6 +441,7 @@ bool fuzz_guest_stop(struct fuzz_player *p)
 		return false;
 	p->stop = true;
 	igt_assert_eq(pthread_join(p->thread, NULL), 0);
+	end_if_lost(p, &p->last);
 	if (slot_intact(p, slot) && p->last.mismatch)
 		p->rules->wrong("guest", p->last.bad_page, p->last.bad_value,
 				0);
@@ -445,6 +467,7 @@ void fuzz_player_begin(struct fuzz_player *p, uint64_t random,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	igt_assert(p->arena != MAP_FAILED);
 	p->guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	p->guest->watched = true;
 	for (unsigned int i = 0; i < FUZZ_SLOTS; i++)
 		p->slots[i].number = -1;
 }

@@ -6,8 +6,11 @@
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "igt.h"
@@ -16,7 +19,6 @@
 /* The guest's own memory */
 #define LOW_SIZE 0x20000
 #define LOW_PARAMS 0x1000
-#define LOW_CODE 0x2000
 #define LOW_PML4 0x3000
 #define LOW_PDPT 0x4000
 #define LOW_STACK 0x7000
@@ -144,22 +146,24 @@ static struct params *guest_params(const struct kvm_guest *guest)
 	return (struct params *)((char *)guest->low + LOW_PARAMS);
 }
 
+static const struct {
+	const char *start, *end;
+} code[] = {
+	[KVM_GUEST_FLAT32] = { kvm_guest_code_flat32,
+			       kvm_guest_code_flat32_end },
+	[KVM_GUEST_REAL16] = { kvm_guest_code_real16,
+			       kvm_guest_code_real16_end },
+	[KVM_GUEST_LONG64] = { kvm_guest_code_long64,
+			       kvm_guest_code_long64_end },
+};
+
 static void load_code(struct kvm_guest *guest)
 {
-	static const struct {
-		const char *start, *end;
-	} code[] = {
-		[KVM_GUEST_FLAT32] = { kvm_guest_code_flat32,
-				       kvm_guest_code_flat32_end },
-		[KVM_GUEST_REAL16] = { kvm_guest_code_real16,
-				       kvm_guest_code_real16_end },
-		[KVM_GUEST_LONG64] = { kvm_guest_code_long64,
-				       kvm_guest_code_long64_end },
-	};
 	size_t size = code[guest->mode].end - code[guest->mode].start;
 
-	igt_assert_lte_u64(size, LOW_PML4 - LOW_CODE);
-	memcpy((char *)guest->low + LOW_CODE, code[guest->mode].start, size);
+	igt_assert_lte_u64(size, LOW_PML4 - KVM_GUEST_CODE);
+	memcpy((char *)guest->low + KVM_GUEST_CODE, code[guest->mode].start,
+	       size);
 }
 
 static void load_page_tables(struct kvm_guest *guest)
@@ -242,7 +246,7 @@ static void set_sregs(struct kvm_guest *guest)
 static int rewind_guest(struct kvm_guest *guest)
 {
 	struct kvm_regs regs = {
-		.rip = LOW_CODE,
+		.rip = KVM_GUEST_CODE,
 		.rsp = LOW_STACK,
 		.rflags = 2,
 	};
@@ -405,8 +409,48 @@ static void set_params(struct params *params, const struct kvm_guest_job *job)
 	};
 }
 
+/* ---- Is it where it can be? -------------------------------------------- */
+
+#define WATCH_SIGNAL SIGRTMIN
+
+static void on_watch(int sig)
+{
+	(void)sig;
+}
+
+/* KVM_RUN is interrupted from now on, in this thread alone. */
+static bool watch_begin(timer_t *timer)
+{
+	const struct sigaction action = { .sa_handler = on_watch };
+	const struct itimerspec often = { { KVM_GUEST_WATCH, 0 },
+					  { KVM_GUEST_WATCH, 0 } };
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = WATCH_SIGNAL,
+	};
+
+	event._sigev_un._tid = syscall(SYS_gettid);
+	return !sigaction(WATCH_SIGNAL, &action, NULL) &&
+	       !timer_create(CLOCK_MONOTONIC, &event, timer) &&
+	       !timer_settime(*timer, 0, &often, NULL);
+}
+
+static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
+{
+	const size_t size = code[guest->mode].end - code[guest->mode].start;
+	struct kvm_regs regs;
+
+	if (ioctl(guest->vcpu_fd, KVM_GET_REGS, &regs) ||
+	    (regs.rip >= KVM_GUEST_CODE && regs.rip < KVM_GUEST_CODE + size))
+		return false;
+	*rip = regs.rip;
+	return true;
+}
+
+/* ---- Running it -------------------------------------------------------- */
+
 /* Enters the guest until it leaves for another reason than a spurious fault. */
-static int run_bounded(struct kvm_guest *guest, unsigned int *retries)
+static int run_bounded(struct kvm_guest *guest, struct kvm_guest_result *result)
 {
 	const volatile uint32_t *page = &guest_params(guest)->page;
 	unsigned int in_a_row = 0;
@@ -419,11 +463,14 @@ static int run_bounded(struct kvm_guest *guest, unsigned int *retries)
 		guest->run->exit_reason = KVM_EXIT_UNKNOWN;
 		ret = ioctl(guest->vcpu_fd, KVM_RUN, 0) ? -errno : 0;
 
+		if (ret == -EINTR && guest->watched &&
+		    is_lost(guest, &result->detail))
+			return -ENOTRECOVERABLE;
 		if (ret == -EINTR || ret == -EAGAIN)
 			continue;
 		if (*page != last || !ret) {
 			last = *page;
-			*retries += in_a_row;
+			result->retries += in_a_row;
 			in_a_row = 0;
 		}
 		if (ret != -EFAULT || in_a_row == KVM_GUEST_RETRIES)
@@ -431,6 +478,20 @@ static int run_bounded(struct kvm_guest *guest, unsigned int *retries)
 		in_a_row++;
 		sched_yield();
 	}
+}
+
+static int run_watched(struct kvm_guest *guest, struct kvm_guest_result *result)
+{
+	timer_t timer;
+	int ret;
+
+	if (!guest->watched)
+		return run_bounded(guest, result);
+	if (!watch_begin(&timer))
+		return -errno;
+	ret = run_bounded(guest, result);
+	timer_delete(timer);
+	return ret;
 }
 
 static void read_exit(const struct kvm_guest *guest,
@@ -463,7 +524,7 @@ void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 	set_params(guest_params(guest), job);
 	result->err = rewind_guest(guest);
 	if (!result->err)
-		result->err = run_bounded(guest, &result->retries);
+		result->err = run_watched(guest, result);
 
 	read_exit(guest, result);
 	result->done = params->page - job->first;

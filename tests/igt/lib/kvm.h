@@ -19,6 +19,9 @@
 /* A place above 4 GiB, for long mode only, which reaches 8 GiB. */
 #define KVM_GUEST_GPA_HIGH	0x140000000ull
 
+/* Where its code begins. */
+#define KVM_GUEST_CODE		0x2000
+
 #define KVM_GUEST_PAGE		4096u
 #define KVM_GUEST_WORDS		(KVM_GUEST_PAGE / 4)
 
@@ -38,6 +41,7 @@ struct kvm_guest {
 	void *low;		/* guest physical 0 */
 	unsigned int slots;	/* number of the next slot */
 	unsigned long retries;	/* spurious -EFAULTs, all runs together */
+	bool watched;		/* is it where it can be? see kvm_guest_run() */
 };
 
 enum kvm_guest_op {
@@ -73,7 +77,7 @@ struct kvm_guest_result {
 	uint32_t bad_value;
 	uint32_t exit_reason;	/* KVM_EXIT_* of the last exit */
 	uint32_t suberror;	/* if KVM_EXIT_INTERNAL_ERROR */
-	uint64_t detail;	/* its first datum, hardware reason, MMIO address */
+	uint64_t detail;	/* its first datum, hardware reason, MMIO address, RIP */
 	unsigned int retries;	/* spurious -EFAULTs of this run */
 };
 
@@ -107,7 +111,13 @@ uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);
  * Runs @job to its end. KVM may answer -EFAULT once in a while when the memory
  * is unmapped at that moment: repeated up to KVM_GUEST_RETRIES times without
  * progress of the guest, then it is a real one and is returned.
+ *
+ * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds. If it is not in
+ * its own code, where nothing can lead it, it would never end: -ENOTRECOVERABLE, with
+ * its RIP. QEMU's SVM was seen to give a guest the state of its host: see
+ * Documentation/gpu/virtio-gpu-blobs.rst.
  */
+#define KVM_GUEST_WATCH		2
 #define KVM_GUEST_RETRIES	16
 void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 		   struct kvm_guest_result *result);
