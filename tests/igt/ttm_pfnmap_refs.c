@@ -131,6 +131,7 @@
 #include "gup_try.h"
 #include "igt.h"
 #include "kvm_bo.h"
+#include "modelog.h"
 
 #define PAGE 4096u
 /* A chunk of 1 MiB and some small ones */
@@ -1293,46 +1294,6 @@ static bool is_sigbus(char *addr, bool write)
 	return caught;
 }
 
-/* Lines of the mode in the kernel's log that hold @text; is it all there? */
-static unsigned int log_lines(const char *text, bool *complete)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	unsigned int level, lines = 0;
-	unsigned long long sequence;
-	char record[8192];
-	bool first = true;
-	ssize_t len;
-
-	igt_assert_fd(fd);
-	*complete = true;
-	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		record[len > 0 ? len : 0] = '\0';
-		if (strstr(record, "[TTM pfnmap]") && strstr(record, text))
-			lines++;
-		if (len < 0 ||
-		    (first &&
-		     sscanf(record, "%u,%llu", &level, &sequence) == 2 &&
-		     sequence))
-			*complete = false;
-		first = false;
-	}
-	igt_assert_f(len < 0 && errno == EAGAIN, "/dev/kmsg: %s\n",
-		     strerror(errno));
-	close(fd);
-	return lines;
-}
-
-/* One line for all violations since ttm.ko was loaded */
-static void check_one_warning(void)
-{
-	bool complete;
-	unsigned int lines = log_lines("a mapping is not VM_PFNMAP", &complete);
-
-	igt_assert_f(lines == 1 || (!lines && !complete),
-		     "%u warnings in the kernel's log, not 1\n", lines);
-}
-
 static void violate(struct kvm_bo *bo)
 {
 	struct drm_vttm_info info;
@@ -1379,7 +1340,7 @@ static void violation(void)
 		violation_in_child(VTTM_BO_WC);
 	}
 	wait_for_child(VTTM_MODE);
-	check_one_warning();
+	modelog_assert_once("a mapping is not VM_PFNMAP");
 }
 
 static void violation_stock(void)
