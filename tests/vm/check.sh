@@ -79,7 +79,8 @@ igt_programs() {
 # What there is to be seen of the policy "counted" beyond the hazards, in one machine.
 # (The rest is about the quarantine's bound and its reuse, which only "reserved" has.)
 COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_lifetime'
-COUNTED+=' ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi'
+# What leaks comes last.
+COUNTED+=' ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi ttm_pfnmap_leak'
 HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
 	vfio.naive vfio.counted'
 # The modules of their machines.
