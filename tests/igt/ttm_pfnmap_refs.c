@@ -98,6 +98,14 @@
  * Description: A debugger's access to a BO that was never mapped by a page
  *	table exposes nothing, so nothing is marked
  *
+ * SUBTEST: control-i7-a-reference-is-seen-%s
+ * Description: A module takes a reference to a page of a BO: what looks at the pages
+ *	after each of the ways above says which one, until it is given back
+ *
+ * SUBTEST: control-i7-a-part-is-seen-%s
+ * Description: A driver that gets some of the pages, for the others are a BO's, is
+ *	told apart from one that gets none
+ *
  * SUBTEST: i7-violation
  * Description: A driver makes a VMA VM_MIXEDMAP: access is SIGBUS, one warning
  *	is logged, nothing is exposed, and the BO's other mappings work
@@ -131,6 +139,7 @@
 #include "gup_try.h"
 #include "igt.h"
 #include "kvm_bo.h"
+#include "meddle.h"
 #include "modelog.h"
 
 #define PAGE 4096u
@@ -261,23 +270,35 @@ static void remember_pages(struct memory *mem)
 		kvm_bo_check_counts(&mem->bo);
 }
 
+/* The first page of which something is not as before; BO_PAGES if there is none. */
+static uint32_t changed_page(const struct memory *mem,
+			     struct drm_vttm_page now[BO_PAGES])
+{
+	uint32_t i;
+
+	read_pages(mem, now);
+	for (i = 0; i < BO_PAGES; i++)
+		if (memcmp(&now[i], &mem->before[i], sizeof(now[i])))
+			break;
+	return i;
+}
+
 /* ... and after somebody tried to take a reference. */
 static void check_pages(const struct memory *mem)
 {
 	struct drm_vttm_page now[BO_PAGES];
+	uint32_t i;
 
 	if (!mem->variant)
 		return;
-	read_pages(mem, now);
-	for (uint32_t i = 0; i < BO_PAGES; i++)
-		igt_assert_f(
-			!memcmp(&now[i], &mem->before[i], sizeof(now[i])),
-			"page %u of a %s BO: count %d, mapcount %d, flags %#x, pfn %#llx; was %d, %d, %#x, %#llx\n",
-			i, mem->variant->name, now[i].count, now[i].mapcount,
-			now[i].flags, (unsigned long long)now[i].pfn,
-			mem->before[i].count, mem->before[i].mapcount,
-			mem->before[i].flags,
-			(unsigned long long)mem->before[i].pfn);
+	i = changed_page(mem, now);
+	igt_assert_f(
+		i == BO_PAGES,
+		"page %u of a %s BO: count %d, mapcount %d, flags %#x, pfn %#llx; was %d, %d, %#x, %#llx\n",
+		i, mem->variant->name, now[i].count, now[i].mapcount,
+		now[i].flags, (unsigned long long)now[i].pfn,
+		mem->before[i].count, mem->before[i].mapcount,
+		mem->before[i].flags, (unsigned long long)mem->before[i].pfn);
 }
 
 /* Nothing of the BO changed, its contents included. */
@@ -676,6 +697,83 @@ static void way_run(enum vttm_kind kind, const struct way *way)
 	way_control(way);
 	igt_fork(child, 1) way_in_child(kind, way);
 	wait_for_child(kind);
+}
+
+/* ---- That a reference would be seen ------------------------------------ */
+
+/* Somebody has one, and has not any more. */
+static void reference_is_seen(const struct memory *mem, uint32_t page)
+{
+	struct drm_vttm_page now[BO_PAGES];
+	int fd = meddle_open();
+
+	meddle(fd, mem->before[page].pfn, PAGE_MEDDLE_HOLD);
+	igt_assert_eq(changed_page(mem, now), page);
+	igt_assert_eq(now[page].count, mem->before[page].count + 1);
+	close(fd);
+	check_pages(mem);
+}
+
+static void references_in_child(enum vttm_kind kind)
+{
+	struct memory mem;
+
+	for_each_entry(i, variants)
+	{
+		if (variants[i].cold)
+			continue;
+		memory_init(&mem, kind, &variants[i]);
+		remember_pages(&mem);
+		/* On stock the first one alone has a count. */
+		reference_is_seen(&mem, 0);
+		if (kind == VTTM_MODE && !(variants[i].flags & VTTM_BO_VRAM)) {
+			reference_is_seen(&mem, 7);
+			reference_is_seen(&mem, BO_PAGES - 1);
+		}
+		memory_fini(&mem);
+	}
+}
+
+static void references_run(enum vttm_kind kind)
+{
+	close(meddle_open());
+	close(vttm_open(kind));
+	igt_fork(child, 1) references_in_child(kind);
+	wait_for_child(kind);
+}
+
+/* One page of ordinary memory, which can be had, then one of a BO. */
+static void part_in_child(enum vttm_kind kind, const struct way *way)
+{
+	struct kvm_bo bo;
+	char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret;
+
+	igt_assert(map != MAP_FAILED);
+	kvm_bo_init(&bo, kind, PAGE, VTTM_BO_CACHED);
+	igt_assert(mmap(map + PAGE, PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, bo.fd,
+			vttm_mmap_offset(bo.fd, bo.handle)) == map + PAGE);
+	memset(map, 1, 2 * PAGE);
+	ret = way->fn(map, 2 * PAGE);
+	igt_assert_f(ret == -EREMOTEIO, "%s: %s, not: %s\n", way->name,
+		     strerror(-ret), strerror(EREMOTEIO));
+	igt_assert_eq(munmap(map, 2 * PAGE), 0);
+	kvm_bo_fini(&bo);
+}
+
+static void parts_run(enum vttm_kind kind)
+{
+	close(vttm_open(kind));
+	igt_require_f(!access("/dev/gup_try", F_OK), "no /dev/gup_try\n");
+	for_each_entry(i, ways)
+	{
+		if (strncmp(ways[i].name, "gup-", 4))
+			continue;
+		igt_fork(child, 1) part_in_child(kind, &ways[i]);
+		wait_for_child(kind);
+	}
 }
 
 /* ---- What the kernel says of a mapping --------------------------------- */
@@ -1377,6 +1475,13 @@ int igt_main()
 			igt_fork(child, 1) ptrace_cold(kind);
 			wait_for_child(kind);
 		}
+
+		igt_describe("control: one reference is noticed.");
+		igt_subtest_f("control-i7-a-reference-is-seen-%s", name)
+			references_run(kind);
+		igt_describe("control: references to some pages are noticed.");
+		igt_subtest_f("control-i7-a-part-is-seen-%s", name)
+			parts_run(kind);
 	}
 
 	igt_describe("VM_MIXEDMAP is SIGBUS (twin: script violation.sh).");

@@ -76,7 +76,9 @@ static long gup_try(const struct gup_try *try, struct page **pages)
 	if (got < 0)
 		return got;
 	gup_try_put(try, pages, got);
-	return got == try->pages ? 0 : -EFAULT;
+	if (!got)
+		return -EFAULT;
+	return got == try->pages ? 0 : -EREMOTEIO;
 }
 
 static long gup_try_ioctl(struct file *file, unsigned int cmd,

@@ -30,7 +30,10 @@ struct gup_try {
 
 #define GUP_TRY_PAGES 4096
 
-/* 0 if each page could be had; -EFAULT if one could not. */
+/*
+ * 0 if each page could be had, -EREMOTEIO if some could, else what the call says, -EFAULT
+ * if that is none without a word.
+ */
 #define GUP_TRY_TRY _IOW('G', 0x70, struct gup_try)
 
 #endif
