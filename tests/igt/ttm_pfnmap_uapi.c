@@ -760,18 +760,26 @@ static void ioctl_handles(enum vttm_kind kind)
 /* Bytes that an argument may be too long by */
 static const size_t surplus[] = { 1, 7, 8, 64, 4096, 16000 };
 
-/* An argument of any size: its first bytes are those of @args, then garbage. */
+/*
+ * An argument of any size: its first bytes are those of @args, then garbage, which the
+ * kernel leaves alone.
+ */
 static int sized_ioctl(int fd, unsigned int nr, const void *args, size_t size,
 		       size_t sent)
 {
 	uint8_t buf[16384];
+	int ret;
 
 	memset(buf, 0xff, sizeof(buf));
 	memcpy(buf, args, size);
-	return vttm_ioctl(fd,
-			  _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
-			       DRM_COMMAND_BASE + nr, sent),
-			  buf);
+	ret = vttm_ioctl(fd,
+			 _IOC(_IOC_READ | _IOC_WRITE, DRM_IOCTL_BASE,
+			      DRM_COMMAND_BASE + nr, sent),
+			 buf);
+	for (size_t i = size; i < sizeof(buf); i++)
+		igt_assert_f(buf[i] == 0xff, "ioctl %#x wrote byte %zu\n", nr,
+			     i);
+	return ret;
 }
 
 /* Those of which more than the handle or the PFN must be 0 */
@@ -816,6 +824,71 @@ static void purge_and_pfn_sizes(int fd, uint32_t handle)
 	}
 }
 
+/* What is longer is taken for what it begins with, which may be wrong. */
+static void longer_than(int fd, uint32_t handle, size_t more)
+{
+	const struct drm_vttm_page page = { .handle = handle },
+				   padded = { .handle = handle, .pad = 1 },
+				   beyond = { .handle = handle, .index = 1 };
+	const struct drm_vttm_swapout swapout = { .handle = handle },
+				      no_swapout = { .handle = handle,
+						     .pad = 1 };
+	const struct drm_vttm_move move = { .handle = handle,
+					    .placement = VTTM_PL_SYSTEM },
+				   no_move = { .handle = handle,
+					       .placement = ~0u };
+	const struct drm_vttm_param param = { .param = VTTM_PARAM_VRAM_SIZE },
+				    no_param = { .param = ~0u };
+	/* Not one that works: it would do something to the device. */
+	const struct drm_vttm_ctl ctl = { .op = VTTM_CTL_ENABLE_FOREIGN },
+				  no_ctl = { .op = VTTM_CTL_UNPLUG, .pad = 1 };
+	const struct {
+		unsigned int nr;
+		const void *args;
+		size_t size;
+		int expected;
+	} calls[] = {
+		{ DRM_VTTM_MOVE, &move, sizeof(move), 0 },
+		{ DRM_VTTM_MOVE, &no_move, sizeof(no_move), -EINVAL },
+		{ DRM_VTTM_PAGE, &page, sizeof(page), 0 },
+		{ DRM_VTTM_PAGE, &padded, sizeof(padded), -EINVAL },
+		{ DRM_VTTM_PAGE, &beyond, sizeof(beyond), -EINVAL },
+		{ DRM_VTTM_SWAPOUT, &no_swapout, sizeof(no_swapout), -EINVAL },
+		{ DRM_VTTM_SWAPOUT, &swapout, sizeof(swapout), 0 },
+		{ DRM_VTTM_PAGE, &page, sizeof(page), -ENXIO },
+		{ DRM_VTTM_PARAM, &param, sizeof(param), 0 },
+		{ DRM_VTTM_PARAM, &no_param, sizeof(no_param), -EINVAL },
+		{ DRM_VTTM_CTL, &ctl, sizeof(ctl), -ENODEV },
+		{ DRM_VTTM_CTL, &no_ctl, sizeof(no_ctl), -EINVAL },
+	};
+
+	for_each_entry(i, calls)
+	{
+		int ret = sized_ioctl(fd, calls[i].nr, calls[i].args,
+				      calls[i].size, calls[i].size + more);
+
+		igt_assert_f(ret == calls[i].expected,
+			     "call %u, %zu bytes too long: %s, not: %s\n", i,
+			     more, strerror(-ret),
+			     strerror(-calls[i].expected));
+	}
+}
+
+/* Of a BO of a page, whose page is there each time. */
+static void longer_ioctls(int fd)
+{
+	uint32_t handle = vttm_create(fd, PAGE, VTTM_BO_CACHED);
+	volatile char *map = vttm_mmap(fd, handle, PAGE);
+
+	for_each_entry(i, surplus)
+	{
+		map[0] = 1;
+		longer_than(fd, handle, surplus[i]);
+	}
+	vttm_munmap((void *)map, PAGE);
+	vttm_close_bo(fd, handle);
+}
+
 /* DRM takes missing bytes for zeroes and ignores surplus ones. */
 static void ioctl_sizes(enum vttm_kind kind)
 {
@@ -848,6 +921,7 @@ static void ioctl_sizes(enum vttm_kind kind)
 		     -EINVAL);
 	purge_and_pfn_sizes(fd, bo.handle);
 	/* Not CTL: shortened to nothing it means VTTM_CTL_UNPLUG. */
+	longer_ioctls(fd);
 
 	for_each_entry(i, surplus)
 	{
