@@ -317,6 +317,32 @@ full_cache() {
 	verdict tree-after-a-full-disk
 }
 
+# A tree that is a copy of another, with more packages, which are added with /proc and
+# /dev mounted in it.
+layer_fails() {
+	local base tree root=("${RIG[@]}" "$copy/tests/vm/root.sh" bochs)
+	base=$(basename "$(layer_dir base)") tree=$own/$(basename "$(layer_dir bochs)")
+	if ! mirror_answers; then
+		skip full-disk-and-killed-in-a-layer "the Debian mirror cannot be reached"
+		return
+	fi
+	mount_small "$own" 4096
+	# No links: it would go the wrong way if the real one was written to.
+	rm "$own/$base" "$tree"
+	cp -a "$CACHE/$base" "$own/"
+	during "$tree.tmp/var/lib/apt/lists/partial" kill_it "${root[@]}"
+	no_process
+	during "$tree.tmp/usr/share/bochs" fill_it "${root[@]}"
+	says "The disk is full: free some space" "error: failed: make the Debian 13 tree with the tools (bochs)"
+	nothing_left
+	[ ! -e "$tree" ] || complain "there is a tree all the same"
+	free_it
+	made_once "${root[@]}"
+	[ -x "$tree/usr/bin/bochs" ] || complain "there is no bochs in it"
+	unmount_small
+	verdict full-disk-and-killed-in-a-layer
+}
+
 # The largest thing that is unpacked without a network.
 full_kunit() {
 	mount_small "$own" 4096
@@ -558,6 +584,7 @@ for scenario in build_fails hooks_differ killed_build two_at_once vm_killed demo
 	no_network_and_no_cache no_network no_mmdebstrap plain_user plain_user_makes new_kernel; do
 	time_of $scenario
 done
+[ "$kernel" != 6.12 ] || time_of layer_fails
 [ "$kernel" != 6.12 ] || time_of full_kunit
 time_of cleaned
 [ $failed -eq 0 ]
