@@ -475,9 +475,7 @@ static void one_round(unsigned long n, const struct virtgpu_device *device)
 	const uint64_t seed = fuzz_options.seed + n;
 	uint64_t random = ~seed;
 	const bool killed = seed % 4 == 2;
-	/* Not in the short form: a round after that did not end, see the docs. */
-	const bool unplugged = ttm && fuzz_options.rounds != ROUNDS &&
-			       seed % 4 == 3;
+	const bool unplugged = ttm && seed % 4 == 3;
 	const uint64_t evictions = ttm ? virtgpu_window_count("evictions") : 0;
 	/* When half of them are done, on average. */
 	const unsigned long steps = fuzz_options.steps * PLAYERS / 4 +

@@ -236,9 +236,9 @@ gpu_stream() {
 	gpu_image "$1"
 	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late 600
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 780
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
-		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late 480
+		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 600
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
@@ -376,7 +376,7 @@ DEBUG_PROGRAMS='ttm_pfnmap_reuse ttm_pfnmap_quarantine ttm_pfnmap_lifetime
 	ttm_pfnmap_lifetime_nokvm ttm_pfnmap_uapi ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share'
 DEBUG_COUNTED='ttm_pfnmap_kvm_move'
 DEBUG_BLOBS='virtgpu_blob_overcommit virtgpu_blob_window virtgpu_blob_kinds virtgpu_blob_kvm
-	virtgpu_blob_late virtgpu_blob_guest'
+	virtgpu_blob_late virtgpu_blob_guest virtgpu_blob_fuzz'
 
 plan_debug() {
 	local program
