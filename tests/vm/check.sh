@@ -19,6 +19,7 @@ plan() { echo "$*" >>"$RESULTS/plan"; }
 suite() {
 	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS
 	shift 3
+	printf '  ....   suite %s\n' "$name"
 	"$@" >"$text" 2>"$LOGS/$name.log" </dev/null || rc=$?
 	if [ $rc -eq 0 ] && ! grep -q '^PASS ' "$text"; then
 		echo "PASS suite-exit" >>"$text"
@@ -41,7 +42,6 @@ has_result() {
 vm_suite() {
 	local name=$1.$2.$3 vm=$BUILD/$2/vm
 	! has_result "$name" || return 0
-	[ -z "${RESUME:-}" ] || printf '  ....   VM %s: %s\n' "$name" "$5 $6"
 	rm -f "$vm/$name".{out,console,verdict}
 	VM_OUT=$name VM_ARGS=$6 VM_SECONDS=$7 "$VM_DIR/${VM_RUN:-run-vm.sh}" "$2" "$4" "$5" 2>"$LOGS/$name.log" ||
 		printf '  fail   VM %s: %s\n' "$name" "$(grep -m 1 'error:' "$LOGS/$name.log")"

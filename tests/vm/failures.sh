@@ -239,7 +239,7 @@ two_at_once() {
 }
 
 vm_killed() {
-	during "boot $kernel self-test" kill_it "${RIG[@]}" V=1 VM_ARGS=hang VM_SECONDS=60 \
+	during "boot $kernel self-test" kill_it "${RIG[@]}" VM_ARGS=hang VM_SECONDS=60 \
 		"$copy/tests/vm/run-vm.sh" "$kernel" self-test self-test.sh
 	no_process
 	fails "the VM $kernel self-test hung: stopped after" "try TIMEOUT=" "${RIG[@]}" TIMEOUT=1 \

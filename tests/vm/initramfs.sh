@@ -23,6 +23,8 @@ pack() {
 	local archive=$1 hash=$2 kernel_wanted=$3
 	shift 3
 	[ "$(cat "$archive.hash" 2>/dev/null)" != "$hash" ] || return 0
+	[ -n "$packing" ] || say "  ....   pack the initramfs $name for $kernel"
+	packing=yes
 	rm -f "$archive.hash"
 	half_made "$archive.tmp"
 	IN_KERNEL=$kernel_wanted "$VM_DIR/in-root.sh" /src/tests/vm/pack.sh "$@" \
@@ -30,6 +32,7 @@ pack() {
 	echo "$hash" >"$archive.hash"
 }
 
+packing='' start=$SECONDS
 base=$BUILD/vm/base.cpio
 exec 6>"$BUILD/vm/base.lock"
 flock 6
@@ -68,3 +71,4 @@ pack "$payload" "$(hash_of "$VM_DIR/pack.sh" "$VM_DIR/guest" "$BUILD/igt" "${fil
 half_made "$out/$name.cpio.tmp"
 cat "$base" "$modules" "$payload" >"$out/$name.cpio.tmp"
 mv "$out/$name.cpio.tmp" "$out/$name.cpio"
+[ -z "$packing" ] || printf '  %3d s  pack the initramfs %s for %s\n' $((SECONDS - start)) "$name" "$kernel"

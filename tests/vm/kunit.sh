@@ -171,11 +171,12 @@ configure() {
 boot() {
 	local log=$OUT/$1.console rc=0 start=$SECONDS seconds=$((120 * TIMEOUT))
 	shift
+	say "  ....   run the suites${*:+ $*}"
 	IN_CACHE=1 IN_LAYER=check "$VM_DIR/in-root.sh" timeout -k 5 "$seconds" setarch -R \
 		"/cache/${objects#"$CACHE"/}/vmlinux" mem=512M console=tty \
 		kunit_shutdown=halt "$@" </dev/null >"$log" 2>&1 || rc=$?
 	sed -i 's/\r$//' "$log"
-	printf '  %3d s  run the suites %s\n' $((SECONDS - start)) "$*"
+	printf '  %3d s  run the suites%s\n' $((SECONDS - start)) "${*:+ $*}"
 	case $rc in
 	0) ;;
 	124 | 137) echo "FAIL uml-ends UML hung and was stopped after $seconds s; slow machine? try TIMEOUT=3" >&3 ;;

@@ -44,7 +44,7 @@ need_space "$BUILD" 50 "what a VM prints"
 rm -f "$vm/$out".{out,console,verdict}
 rc=0
 start=$SECONDS
-[ "$V" != 1 ] || say "  ....   boot $kernel $name: $script ${VM_ARGS:-}"
+say "  ....   boot $kernel $out: $script${VM_ARGS:+ $VM_ARGS}"
 IN_KERNEL=$kernel "$VM_DIR/in-root.sh" timeout -k 5 "$seconds" "${machine[@]}" \
 	</dev/null >"$vm/$out.$VM_MACHINE" 2>&1 || rc=$?
 touch "$vm/$out.out" "$vm/$out.console"
@@ -98,4 +98,4 @@ if [ "$end" != 0 ]; then
 	show_ends
 	die "$script failed in VM $kernel $out (exit $end)" "its output: $vm/$out.out"
 fi
-printf '  %3d s  VM %s %s: %s\n' $((SECONDS - start)) "$kernel" "$out" "$script ${VM_ARGS:-}"
+printf '  %3d s  VM %s %s: %s\n' $((SECONDS - start)) "$kernel" "$out" "$script${VM_ARGS:+ $VM_ARGS}"
