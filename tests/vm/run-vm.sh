@@ -6,16 +6,19 @@
 # tests/vm/guest/SCRIPT in it. Results: build/KERNEL/vm/NAME.out (the script) and
 # NAME.console (the kernel's log).
 # Fails if the VM hangs, dies, or if its kernel log holds a splat.
-# Environment: VM_ARGS, words for SCRIPT; VM_APPEND, more for the kernel's command
-# line; VM_LOGLEVEL, how much of its log it prints; VM_SECONDS, the time limit;
-# VM_MEMORY in MiB; VM_CPU replaces the CPU and
-# accelerator options; VM_QEMU adds options; VM_OUT, another name for the results;
+# Environment: VM_ARGS, words for SCRIPT with commas between; VM_APPEND, more for the
+# kernel's command line; VM_LOGLEVEL, how much of its log it prints; VM_SECONDS, the time
+# limit; VM_MEMORY in MiB; VM_CPU replaces the CPU and accelerator options; VM_QEMU adds
+# options; VM_OUT, another name for the results;
 # VM_ANNOUNCED, a file of texts the kernel log may hold.
 
 . "$(dirname "$0")/lib.sh"
 
 kernel=$1 name=$2 script=$3
 out=${VM_OUT:-$name}
+[[ ${VM_ARGS:-} != *[[:space:]]* ]] ||
+	die "VM_ARGS=\"$VM_ARGS\" holds white space, which ends a word of the kernel's command line" \
+		"separate the script's words by commas"
 vm=$BUILD/$kernel/vm
 seconds=$((${VM_SECONDS:-300} * TIMEOUT))
 read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max -smp 2}"

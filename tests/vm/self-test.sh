@@ -67,6 +67,7 @@ expect vm-hang "the VM $kernel self-test.hang hung" vm hang 30
 expect vm-death "died before the script" vm die
 expect vm-splat "BUG: Bad page state in process self-test" vm splat
 expect vm-script-fails "self-test.sh failed in VM" vm fail
+expect vm-args-with-a-space 'VM_ARGS="pass twice" holds white space' vm 'pass twice'
 expect unknown-kernel "KERNEL=5.10 is not known" make -C "$REPO" KERNEL=5.10 check
 
 : >"$dir/allowed"
