@@ -40,6 +40,13 @@ results() {
 		"$inside/${OUT:-.}" "$inside/allowed"
 }
 
+# suite SUITE COMMAND: what check.sh notes of a suite.
+suite() {
+	: >"$dir/said"
+	RESULTS=$dir "$VM_DIR/check.sh" --suite "$1" "$kernel" self-test "$2" >"$dir/noise" 2>&1 || return 0
+	cp "$dir/raw/$1.$kernel.self-test.txt" "$dir/said"
+}
+
 # lines WORD...: the output of a test program. LISTED=a, EXIT=0, AGAIN=a and
 # PROGRAM-END=p are the rig's lines, SUCCESS=a and the like the end of a subtest.
 lines() {
@@ -100,6 +107,13 @@ results >"$dir/said" 2>&1 || echo "FAIL results-skip-allowed it failed"
 said results-skip-allowed "1 passed, 0 failed, 1 skipped"
 cp "$dir/igt.xml" "$dir/said"
 said results-junit-class "<testcase classname=\"$kernel.reserved.p\" name=\"a\""
+
+suite bench true
+said suite-without-a-result "FAIL suite-exit it ended well without the result of a single test"
+suite bench false
+said suite-that-fails "FAIL suite-exit exit 1 without a failed test"
+suite demo true
+said suite-demo-passes "PASS suite-exit"
 
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words
