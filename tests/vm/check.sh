@@ -13,6 +13,8 @@ RAW=$RESULTS/raw
 # Ways to boot, and builds, see guest/refusals.sh.
 REFUSALS='usual nopat command-line command-line-bad unneeded encrypted sev-es'
 
+# plan SUITE KERNEL FILE: what is to run. FILE is the name of the test program or of the
+# script, perhaps with ".POLICY" or what else is special; results.py makes class names of it.
 plan() { echo "$*" >>"$RESULTS/plan"; }
 
 # suite SUITE KERNEL FILE COMMAND...: run a command that prints result lines. The demo
@@ -106,8 +108,8 @@ igt_programs() {
 COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_lifetime'
 # What leaks comes last.
 COUNTED+=' ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi ttm_pfnmap_leak'
-HAZARDS='naive reserved counted fuzz.naive fuzz.reserved fuzz.counted memory.reserved memory.counted
-	vfio.naive vfio.counted'
+HAZARDS='hazard.naive hazard.reserved hazard.counted fuzz.naive fuzz.reserved fuzz.counted
+	memory.reserved memory.counted vfio.naive vfio.counted'
 # The modules of their machines.
 MODULES='drm_ttm_helper kvm-amd kvm-intel brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
 # A machine with an IOMMU and a device that does DMA.
@@ -163,9 +165,9 @@ naive_results() {
 hazard_suites() {
 	# Half of the memory is filled again and again: it is to be small.
 	export VM_MEMORY=768
-	naive_suite "$1" naive hazard.sh "${SWAPOUTS:-}" "${SWAPOUTS:+1800}"
-	vm_suite hazard "$1" reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
-	vm_suite hazard "$1" counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	naive_suite "$1" hazard.naive hazard.sh "${SWAPOUTS:-}" "${SWAPOUTS:+1800}"
+	vm_suite hazard "$1" hazard.reserved check hazard.sh "reserved${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
+	vm_suite hazard "$1" hazard.counted check hazard.sh "counted${SWAPOUTS:+,$SWAPOUTS}" "${HAZARD_SECONDS:-600}"
 	naive_suite "$1" fuzz.naive fuzz.sh '' 150
 	vm_suite hazard "$1" fuzz.reserved check fuzz.sh "reserved${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
@@ -275,7 +277,7 @@ gpu_stream() {
 		ttm_blobs=0,virtgpu_blob_entries,virtgpu_blob_guest 600
 	VM_QEMU=$GPU_IOMMU VM_APPEND=intel_iommu=on vm_suite gpu "$1" virtgpu_guest.iommu gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_guest 300
-	suite bench "$1" blobs "$VM_DIR/bench-blobs.sh" "$1"
+	suite bench "$1" bench-blobs "$VM_DIR/bench-blobs.sh" "$1"
 	vm_suite gpu "$1" fbdev gpu fbdev.sh ttm_blobs=1 180
 	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
 	vm_suite gpu "$1" mesa gpu mesa.sh ttm_blobs=1 300
@@ -335,7 +337,7 @@ plan_kernel() {
 	plan drivers "$1" stock-drivers.ours
 	plan drivers "$1" stock-drivers.stock
 	plan bench "$1" bench
-	plan bench "$1" blobs
+	plan bench "$1" bench-blobs
 	plan rig "$1" self-test
 	for program in $REFUSALS; do
 		plan refusals "$1" "refusals.$program"
@@ -344,7 +346,7 @@ plan_kernel() {
 	for program in $(igt_programs); do
 		plan igt "$1" "$program"
 	done
-	plan igt "$1" all.counted
+	plan igt "$1" igt.counted
 	plan_hazards "$1" >>"$RESULTS/plan"
 	for program in naive reserved counted; do
 		plan verify "$1" "verify.$program"
@@ -367,7 +369,7 @@ stream() {
 	for program in $(igt_programs); do
 		vm_suite igt "$1" "$program" check igt.sh "$program" 900
 	done
-	vm_suite igt "$1" all.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
+	vm_suite igt "$1" igt.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
 	naive_image "$1"
 	hazard_suites "$1"
 	vm_suite verify "$1" verify.naive naive verify.sh naive 120
@@ -415,9 +417,9 @@ plan_debug() {
 	for program in $DEBUG_BLOBS; do
 		plan gpu "$1-debug" "$program"
 	done
-	plan faults "$1-debug" reserved
-	plan hazard "$1-debug" naive
-	plan hazard "$1-debug" reserved
+	plan faults "$1-debug" debug-faults.reserved
+	plan hazard "$1-debug" hazard.naive
+	plan hazard "$1-debug" hazard.reserved
 }
 
 debug_stream() {
@@ -426,7 +428,7 @@ debug_stream() {
 	export VM_APPEND="page_owner=on page_poison=1 page_table_check=on"
 	"$VM_DIR/overlay.sh" "$kernel"
 	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd
-	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" reserved check debug-faults.sh reserved 3600
+	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" debug-faults.reserved check debug-faults.sh reserved 3600
 	for program in $DEBUG_PROGRAMS; do
 		vm_suite debug "$kernel" "$program" check igt.sh "$program" 1800
 	done
@@ -440,10 +442,10 @@ debug_stream() {
 	done
 	# As in hazard_suites(), and what such a kernel takes for itself.
 	export VM_MEMORY=1280
-	vm_suite hazard "$kernel" reserved check hazard.sh reserved,40 1800
+	vm_suite hazard "$kernel" hazard.reserved check hazard.sh reserved,40 1800
 	"$VM_DIR/overlay.sh" "$kernel" naive
 	"$VM_DIR/initramfs.sh" "$kernel" naive naive drm_ttm_helper kvm-amd
-	naive_suite "$kernel" naive hazard.sh 40 1200
+	naive_suite "$kernel" hazard.naive hazard.sh 40 1200
 }
 
 # PREEMPT_RT: locks that sleep, softirqs that are preempted. Its KVM wants a TSC of
@@ -456,8 +458,8 @@ plan_rt() {
 	for program in $RT_PROGRAMS; do
 		plan rt 6.1-rt "$program"
 	done
-	plan hazard 6.1-rt reserved
-	plan hazard 6.1-rt counted
+	plan hazard 6.1-rt hazard.reserved
+	plan hazard 6.1-rt hazard.counted
 }
 
 rt_stream() {
@@ -468,8 +470,8 @@ rt_stream() {
 	for program in $RT_PROGRAMS; do
 		vm_suite rt "$kernel" "$program" check igt.sh "$program" 900
 	done
-	vm_suite hazard "$kernel" reserved check hazard.sh reserved,40 600
-	vm_suite hazard "$kernel" counted check hazard.sh counted,40 600
+	vm_suite hazard "$kernel" hazard.reserved check hazard.sh reserved,40 600
+	vm_suite hazard "$kernel" hazard.counted check hazard.sh counted,40 600
 }
 
 # Of its own: KUnit compiles a kernel, on 6.12 alone.

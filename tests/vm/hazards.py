@@ -5,11 +5,11 @@
     hazards.py PART RAW COMMIT SWAPOUTS ROUNDS KERNEL...
 
 PART is hazards, blobs for those of virtio-gpu, or intel for the machines with an Intel
-CPU. RAW/hazard.KERNEL.FILE.txt is what a machine printed. FILE is a policy, or the
-machine's name and a policy. A cell holds the verdict and the last line that the test
-printed about itself: its operations and what they did. RAW/blobs.KERNEL.FILE.txt has
-the driver's mode in place of the policy. RAW/intel.KERNEL.POLICY.txt is what a machine
-with an Intel CPU printed; what differs there is in its table.
+CPU. RAW/hazard.KERNEL.MACHINE.POLICY.txt is what a machine printed. A cell holds the
+verdict and the last line that the test printed about itself: its operations and what
+they did. RAW/blobs.KERNEL.MACHINE.MODE.txt has the driver's mode in place of the policy.
+RAW/intel.KERNEL.intel.POLICY.txt is what a machine with an Intel CPU printed; what
+differs there is in its table.
 """
 import os
 import re
@@ -71,11 +71,11 @@ def kernel_table(part, raw, kernel):
     policies = POLICIES[part]
     columns = {policy: {} for policy in policies}
     for name in sorted(os.listdir(raw)):
-        match = re.fullmatch(rf"({SUITES[part]})\.{re.escape(kernel)}\.(\w+\.)?(\w+)\.txt", name)
+        match = re.fullmatch(rf"({SUITES[part]})\.{re.escape(kernel)}\.(\w+)\.(\w+)\.txt", name)
         if not match or match.group(3) not in policies:
             continue
-        machine = "intel." if match.group(1) == "intel" else match.group(2) or ""
-        if (machine == "intel.") != (part == "intel"):
+        machine = match.group(2)
+        if (machine == "intel") != (part == "intel"):
             continue
         for subtest, cell in cells_of(os.path.join(raw, name)).items():
             if match.group(1) != "intel" or INTEL.match(subtest):

@@ -246,9 +246,13 @@ ours() {
 
 load drm && load_kvm || exit 1
 case "$1" in
-ours) ours ;;
+ours)
+	echo "TTM-PFNMAP-POLICY reserved"
+	ours
+	;;
 stock)
 	load bochs || exit 1
+	echo "TTM-PFNMAP-POLICY $(policy)"
 	check stock-ttm-is-debians [ ! -e "$ACTIVE" ]
 	stock stock-ttm-bochs
 	check stock-ttm-unloads unloads bochs

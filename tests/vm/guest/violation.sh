@@ -15,6 +15,7 @@ said() {
 }
 
 load drm_ttm_helper && load vttm twin=1 bad_vma=1 || exit 1
+echo "TTM-PFNMAP-POLICY $(policy)"
 if [ "$(/files/bad_vma mode)" = SIGBUS ]; then
 	echo "PASS i7-violation-mode"
 else
