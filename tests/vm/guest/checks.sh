@@ -31,6 +31,16 @@ told() { since_fresh | grep -qF "$1"; }
 not_told() { dmesg | grep -q "rig-fresh-$FRESH\$" && ! told "$1"; }
 told_once() { [ "$(since_fresh | grep -cF "$1")" = 1 ]; }
 not() { ! "$@"; }
+# refused ERROR COMMAND...: it fails, for this reason.
+refused() {
+	error=$1
+	shift
+	! "$@" 2>/tmp/modprobe || return
+	grep -q "$error" /tmp/modprobe || {
+		cat /tmp/modprobe
+		return 1
+	}
+}
 active() { [ "$(cat $ACTIVE 2>/dev/null)" = "$1" ]; }
 loaded() { [ -d "/sys/module/$1" ]; }
 
@@ -92,6 +102,9 @@ nothing_lost() {
 	echo "lost: $(lost_kib) KiB of $FREE KiB, in use: $(in_use)"
 	[ "$(lost_kib)" -le $LOST_KIB ] && [ -z "$(in_use)" ]
 }
+
+# no_module_needs_ttm: if it cannot be unloaded, that is not why, which has the same errno.
+no_module_needs_ttm() { loaded ttm && [ -z "$(ls /sys/module/ttm/holders)" ]; }
 
 # unloaded: neither ttm nor what needs it, of which USERS are the last; what ttm needs,
 # which goes along, is there.

@@ -14,13 +14,6 @@ VM_OPS=/sys/module/vttm/parameters/vm_ops
 # ttm.ko alone has 200.
 REPEAT=16
 
-# refused ERROR COMMAND...: it fails, for this reason.
-refused() {
-	error=$1
-	shift
-	! "$@" 2>/tmp/modprobe && grep -q "$error" /tmp/modprobe
-}
-
 # ttm_refused ERROR PARAMETER...: so does the load of ttm.
 ttm_refused() {
 	error=$1
@@ -241,8 +234,8 @@ vfio() {
 	check vfio-later-is-refused refused 'Device or resource busy' modprobe vfio
 	check vfio-later-says-why told "vfio is not loaded: it would map BO pages"
 	check vfio-later-is-not-there not loaded vfio
-	check vfio-pci-later-is-refused not modprobe vfio-pci
-	check vfio-type1-later-is-refused not modprobe vfio_iommu_type1
+	check vfio-pci-later-is-refused refused 'Device or resource busy' modprobe vfio-pci
+	check vfio-type1-later-is-refused refused 'Device or resource busy' modprobe vfio_iommu_type1
 	check vfio-later-no-part-is-there not loaded vfio_pci_core
 	check vfio-later-walk walks ok
 	modprobe -r vttm
@@ -286,9 +279,10 @@ unload() {
 	check leak-check-sees-records seen records
 	check i8-driver-unloads-beside-it rmmod vttm
 	check i8-quarantine-is-of-a-device-that-is-gone grep -q '^vttm.0 gone ' "$COUNTERS"
-	modprobe -r drm_ttm_helper 2>/dev/null
-	check i8-ttm-does-not not rmmod ttm
-	check i8-vfio-neither-while-pages-are-marked not modprobe vfio
+	modprobe -r drm_ttm_helper
+	check i8-no-module-needs-ttm no_module_needs_ttm
+	check i8-ttm-does-not refused 'Resource temporarily unavailable' rmmod ttm
+	check i8-vfio-neither-while-pages-are-marked refused 'Device or resource busy' modprobe vfio
 	check i4-still-held [ "$(quarantined)" = 256 ]
 	kill $pid
 	n=0

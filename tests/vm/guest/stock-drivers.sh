@@ -209,7 +209,8 @@ unplug() {
 	check i8-bochs-driver-unloads-beside-it rmmod bochs
 	modprobe -r drm_vram_helper
 	modprobe -r drm_ttm_helper
-	check i8-bochs-ttm-does-not not rmmod ttm
+	check i8-bochs-no-module-needs-ttm no_module_needs_ttm
+	check i8-bochs-ttm-does-not refused 'Resource temporarily unavailable' rmmod ttm
 	check i4-bochs-still-held [ "$(quarantined)" = $MOVED_PAGES ]
 	check i4-bochs-empty-when-the-vmm-is-gone ends
 	check i8-bochs-then-ttm-unloads rmmod ttm
