@@ -111,5 +111,5 @@ echo
 for kernel; do
 	picture "$kernel"
 done
-printf '\nProved in %d s: on %s a Vulkan program that fills the window of Debian'"'"'s virtio-gpu goes on with ours, every word intact (pictures: build/demo-*.png). Next: Documentation/gpu/virtio-gpu-blobs.rst\n' \
-	"$(since_start)" "$(kernels_text "$@")"
+printf '\nProved in %s: on %s a Vulkan program that fills the window of Debian'"'"'s virtio-gpu goes on with ours, every word intact (pictures: build/demo-*.png). Next: Documentation/gpu/virtio-gpu-blobs.rst\n' \
+	"$(time_text 'base gpu mesa' "$@")" "$(kernels_text "$@")"

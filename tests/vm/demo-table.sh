@@ -33,4 +33,24 @@ kernels_text() { printf 'Linux %s, ' "$@" | sed 's/, $//; s/, Linux/ and/'; }
 
 # When make began, or the script.
 export RIG_START=${RIG_START:-$(date +%s)}
-since_start() { echo $(($(date +%s) - RIG_START)); }
+
+# time_text "LAYER..." KERNEL...: how long it took, and what of the trees and kernels it
+# needs it had to make first. Nothing touches what is looked at once it is there.
+time_text() {
+	local layer kernel path paths=() made=0 cache
+	for layer in $1; do
+		paths+=("$(layer_dir "$layer")/src")
+	done
+	for kernel in "${@:2}"; do
+		paths+=("$(kernel_dir "$kernel")/boot")
+	done
+	for path in "${paths[@]}"; do
+		[ "$(stat -L -c %Z "$path")" -lt "$RIG_START" ] || made=$((made + 1))
+	done
+	case $made in
+	0) cache='with a filled cache' ;;
+	"${#paths[@]}") cache='from an empty cache' ;;
+	*) cache="with $made of ${#paths[@]} trees and kernels to make first" ;;
+	esac
+	echo "$(($(date +%s) - RIG_START)) s $cache"
+}

@@ -103,8 +103,8 @@ for kernel; do
 	table "$kernel"
 	proved "$kernel" || die "kernel $kernel does not show what the demo is about: see the table"
 done
-printf '\nProved in %d s: on %s a TTM buffer that breaks a KVM guest works in the PFNMAP mode, data and reference counts intact. Next: Documentation/gpu/ttm-pfnmap.rst\n' \
-	"$(since_start)" "$(kernels_text "$@")"
+printf '\nProved in %s: on %s a TTM buffer that breaks a KVM guest works in the PFNMAP mode, data and reference counts intact. Next: Documentation/gpu/ttm-pfnmap.rst\n' \
+	"$(time_text base "$@")" "$(kernels_text "$@")"
 if kill -0 "${trees[@]}" 2>/dev/null; then
 	say "  ....   the trees of the second half, begun meanwhile"
 fi
