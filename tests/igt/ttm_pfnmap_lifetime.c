@@ -56,22 +56,46 @@
  * @cached:	write-back BO
  * @wc:		write-combined BO
  */
+
+/**
+ * SUBTEST: %s-i8-caching-is-restored-%s
+ * Description: A guest used a BO that is not write-back, and KVM holds one page of
+ *	it as for a nested guest, when the BO gives its pages up. What is held stays
+ *	as it is; what is not (under "counted"), and all in the end, is write-back
+ *	when it is free
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ *
+ * arg[2]:
+ * @free-wc:	a write-combined BO is freed
+ * @free-uc:	an uncached BO is freed
+ * @swapout-wc:	a write-combined BO is swapped out
+ * @swapout-uc:	an uncached BO is swapped out
+ */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "igt.h"
 #include "kvm_bo.h"
+#include "kvm_hold.h"
 #include "pageflags.h"
 #include "vmm.h"
 
 #define SEED 0x27182818
 #define SIZE KVM_BO_MIB(1)
 #define PAGES (SIZE / KVM_GUEST_PAGE)
+/* More than any chunk has. */
+#define CHUNKS_SIZE KVM_BO_MIB(5)
 #define EMPTY_SECONDS 5
 #define SWAPOUTS 100
+#define HELD_PAGE 100
 #define RACES 80
 #define RACE_NSEC 300000
 
@@ -115,19 +139,6 @@ static void assert_stays_held(uint64_t pages)
 	}
 }
 
-static uint64_t *bo_pfns(int fd, uint32_t handle, uint32_t pages)
-{
-	uint64_t *pfns = calloc(pages, sizeof(*pfns));
-	struct drm_vttm_page page;
-
-	igt_assert(pfns);
-	for (uint32_t i = 0; i < pages; i++) {
-		vttm_page(fd, handle, i, &page);
-		pfns[i] = page.pfn;
-	}
-	return pfns;
-}
-
 static int compare_u64(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -147,7 +158,7 @@ static void assert_not_in_new_bo(enum vttm_kind kind, const uint64_t *pfns,
 
 	map = vttm_mmap(fd, handle, size);
 	memset(map, 0xee, size);
-	theirs = bo_pfns(fd, handle, size / KVM_GUEST_PAGE);
+	theirs = vttm_pfns(fd, handle, size / KVM_GUEST_PAGE);
 	for (size_t i = 0; i < size / KVM_GUEST_PAGE; i++)
 		igt_assert_f(!bsearch(&theirs[i], pfns, count, sizeof(*pfns),
 				      compare_u64),
@@ -269,19 +280,23 @@ static void mark_before_pte(struct kvm_bo *bo, const void *arg)
 	kvm_guest_destroy(guest);
 }
 
-static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
+static void give_up(struct kvm_bo *bo, const void *swapout)
 {
-	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
-	uint64_t *pfns = bo_pfns(bo->fd, bo->handle, bo->pages);
-	struct vttm_counters before;
-
-	vttm_counters_total(&before);
-	qsort(pfns, bo->pages, sizeof(*pfns), compare_u64);
 	if (swapout)
 		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
 	else
 		kvm_bo_free(bo);
+}
 
+static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
+{
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
+	uint64_t *pfns = vttm_pfns(bo->fd, bo->handle, bo->pages);
+	struct vttm_counters before;
+
+	vttm_counters_total(&before);
+	qsort(pfns, bo->pages, sizeof(*pfns), compare_u64);
+	give_up(bo, swapout);
 	if (guest) {
 		assert_held(bo->pages);
 		if (reserved) {
@@ -297,6 +312,68 @@ static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
 		vttm_wait_quarantine_empty(EMPTY_SECONDS);
 	}
 	assert_none_marked(pfns, bo->pages);
+	free(pfns);
+}
+
+/* As for a nested guest: under "counted", too, something stays. */
+static int hold_page(const struct kvm_guest *guest)
+{
+	struct kvm_hold_map map = {
+		.gfn = KVM_GUEST_GPA / KVM_GUEST_PAGE + HELD_PAGE,
+		.vcpu_fd = guest->vcpu_fd,
+	};
+	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
+
+	igt_assert_f(hold >= 0, "kvm_hold.ko is not loaded\n");
+	igt_assert_eq(ioctl(hold, KVM_HOLD_MAP, &map), 0);
+	return hold;
+}
+
+/*
+ * What is in quarantine is as the BO had it, for somebody may still use it so; what
+ * is not there, is free. Under "reserved" that is all of the BO, under "counted" the
+ * chunk of the held page.
+ */
+static void assert_caching(const struct kvm_bo *bo, const uint64_t *pfns)
+{
+	const uint64_t held = quarantined();
+
+	igt_assert(held && held <= bo->pages);
+	igt_assert_eq(held == bo->pages, reserved);
+	for (uint32_t i = 0; i < bo->pages; i++) {
+		const bool in_chunk = pfns[i] / held == pfns[HELD_PAGE] / held;
+
+		igt_assert_f(
+			vttm_uncached(bo->fd, &pfns[i], 1) ==
+				(reserved || in_chunk),
+			"page %u: flags %#x, and the chunk of %llu is %s\n", i,
+			vttm_pfn_flags(bo->fd, pfns[i]),
+			(unsigned long long)held,
+			reserved || in_chunk ? "held" : "not its");
+	}
+}
+
+static void caching_is_restored(struct kvm_bo *bo, const void *swapout)
+{
+	struct kvm_guest *guest = kvm_bo_start_guest(bo, SEED);
+	uint64_t *pfns;
+	int hold;
+
+	if (!guest)
+		return;
+	pfns = vttm_pfns(bo->fd, bo->handle, bo->pages);
+	hold = hold_page(guest);
+	igt_assert_eq_u32(vttm_uncached(bo->fd, pfns, bo->pages), bo->pages);
+	give_up(bo, swapout);
+	assert_caching(bo, pfns);
+	close(hold);
+	kvm_guest_destroy(guest);
+	vttm_wait_quarantine_empty(EMPTY_SECONDS);
+	for (uint32_t i = 0; i < bo->pages; i++)
+		igt_assert_f(!vttm_pfn_flags(bo->fd, pfns[i]),
+			     "PFN %#llx is free and has flags %#x\n",
+			     (unsigned long long)pfns[i],
+			     vttm_pfn_flags(bo->fd, pfns[i]));
 	free(pfns);
 }
 
@@ -538,34 +615,42 @@ static void swapout_under_guest(struct kvm_bo *bo, const void *arg)
 static const struct {
 	const char *name, *describe;
 	void (*fn)(struct kvm_bo *bo, const void *arg);
-	bool bo; /* no: a VMM process has it */
+	size_t size; /* of the BO; 0: a VMM process has it */
 	uint32_t flags;
 	const void *arg;
 } tests[] = {
 	{ "i1-mark-before-first-pte", "The guest and the CPU race for PTEs.",
-	  mark_before_pte, false, VTTM_BO_CACHED, NULL },
+	  mark_before_pte, 0, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-copies-exposure", "A forked child is the VMM.",
-	  fork_copies_exposure, true, VTTM_BO_CACHED, NULL },
+	  fork_copies_exposure, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-child-keeps-bo", "A child keeps the BO the VMM freed.",
-	  fork_child_keeps_bo, true, VTTM_BO_CACHED, NULL },
+	  fork_child_keeps_bo, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-until-vm-closed", "The BO is freed, the VM lives.",
-	  until_vm_closed, true, VTTM_BO_CACHED, NULL },
+	  until_vm_closed, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-after-swapout", "Swapped out, the VM lives.",
-	  until_vm_closed, true, VTTM_BO_WC, "swapout" },
+	  until_vm_closed, SIZE, VTTM_BO_WC, "swapout" },
 	{ "i4-quarantine-until-vmm-exits", "The VMM just ends.", until_vmm_ends,
-	  false, VTTM_BO_CACHED, NULL },
+	  0, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-until-vmm-killed", "The VMM is killed.",
-	  until_vmm_ends, false, VTTM_BO_CACHED, "killed" },
+	  until_vmm_ends, 0, VTTM_BO_CACHED, "killed" },
 	{ "i4-vmm-killed-while-guest-runs", "The VMM is killed at work.",
-	  killed_while_guest_runs, false, VTTM_BO_CACHED, NULL },
+	  killed_while_guest_runs, 0, VTTM_BO_CACHED, NULL },
 	{ "i4-vcpu-passed-to-another-process", "Another process has the vCPU.",
-	  vcpu_passed, false, VTTM_BO_CACHED, NULL },
+	  vcpu_passed, 0, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-outlives-device", "The driver is unbound.",
-	  outlives_device, true, VTTM_BO_CACHED, NULL },
+	  outlives_device, SIZE, VTTM_BO_CACHED, NULL },
+	{ "i8-caching-is-restored-free-wc", "Free pages are write-back again.",
+	  caching_is_restored, CHUNKS_SIZE, VTTM_BO_WC, NULL },
+	{ "i8-caching-is-restored-free-uc", "Free pages are write-back again.",
+	  caching_is_restored, CHUNKS_SIZE, VTTM_BO_UC, NULL },
+	{ "i8-caching-is-restored-swapout-wc", "The same after a swapout.",
+	  caching_is_restored, CHUNKS_SIZE, VTTM_BO_WC, "swapout" },
+	{ "i8-caching-is-restored-swapout-uc", "The same after a swapout.",
+	  caching_is_restored, CHUNKS_SIZE, VTTM_BO_UC, "swapout" },
 	{ "swapout-under-running-guest-cached", "100 swapouts under a guest.",
-	  swapout_under_guest, true, VTTM_BO_CACHED, NULL },
+	  swapout_under_guest, SIZE, VTTM_BO_CACHED, NULL },
 	{ "swapout-under-running-guest-wc", "100 swapouts under a guest.",
-	  swapout_under_guest, true, VTTM_BO_WC, NULL },
+	  swapout_under_guest, SIZE, VTTM_BO_WC, NULL },
 };
 
 int igt_main()
@@ -584,7 +669,7 @@ int igt_main()
 			const struct kvm_bo_test test = {
 				.fn = tests[i].fn,
 				.arg = tests[i].arg,
-				.size = tests[i].bo ? SIZE : 0,
+				.size = tests[i].size,
 				.flags = tests[i].flags,
 			};
 

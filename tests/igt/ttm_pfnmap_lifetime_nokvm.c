@@ -30,6 +30,23 @@
  */
 
 /**
+ * SUBTEST: %s-i8-caching-is-restored-at-once-%s
+ * Description: Nobody can hold the pages of a BO that is not write-back when it is
+ *	swapped out or freed: they are write-back when TTM's pool has given them
+ *	back, too
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ *
+ * arg[2]:
+ * @free-wc:	a write-combined BO is freed
+ * @free-uc:	an uncached BO is freed
+ * @swapout-wc:	a write-combined BO is swapped out
+ * @swapout-uc:	an uncached BO is swapped out
+ */
+
+/**
  * SUBTEST: mode-i4-with-kvm-keeps
  * Description: The twin of the following: a VM without any memory, that never
  *	ran, is enough to keep what its process frees
@@ -57,6 +74,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "freemem.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "param.h"
@@ -65,6 +83,7 @@
 #define PAGES (SIZE / KVM_GUEST_PAGE)
 #define BOS 50
 #define THREADS 3
+#define POOL_ROUNDS 20
 
 /* Coprime to the number of pages, so each is touched once, in no order. */
 #define STEP 167
@@ -134,6 +153,70 @@ static void every_pte_is_marked(struct kvm_bo *bo, const void *arg)
 	for (int i = 0; i < 2; i++)
 		igt_assert_eq(!unmarked[i], bo->kind == VTTM_MODE);
 	bo->refused = unmarked[0];
+}
+
+/* Of @bo, which nobody has any more; TTM's pool has what is not free yet. */
+static void assert_caching_restored(const struct kvm_bo *bo,
+				    const uint64_t *pfns)
+{
+	uint32_t left = vttm_uncached(bo->fd, pfns, bo->pages);
+
+	igt_info("%u pages go by way of the pool\n", left);
+	for (int i = 0; left && i < POOL_ROUNDS; i++) {
+		freemem_drop_caches();
+		left = vttm_uncached(bo->fd, pfns, bo->pages);
+	}
+	igt_assert_eq_u32(left, 0);
+}
+
+static void caching_at_once(struct kvm_bo *bo, const void *swapout)
+{
+	struct vttm_counters before, after;
+	uint64_t *pfns;
+
+	memset(bo->map, 1, bo->size);
+	pfns = vttm_pfns(bo->fd, bo->handle, bo->pages);
+	igt_assert_eq_u32(vttm_uncached(bo->fd, pfns, bo->pages), bo->pages);
+	vttm_counters_total(&before);
+	if (swapout)
+		igt_assert_eq_u64(vttm_swapout(bo->fd, bo->handle), bo->pages);
+	else
+		kvm_bo_free(bo);
+	vttm_counters_total(&after);
+	igt_assert_eq_u64(after.pages_quarantined, 0);
+	igt_assert_eq_u64(after.pages_retired - before.pages_retired,
+			  bo->kind == VTTM_MODE ? bo->pages : 0);
+	assert_caching_restored(bo, pfns);
+	free(pfns);
+}
+
+static void caching_subtests(enum vttm_kind kind)
+{
+	static const struct {
+		const char *name, *swapout;
+		uint32_t flags;
+	} ways[] = {
+		{ "free-wc", NULL, VTTM_BO_WC },
+		{ "free-uc", NULL, VTTM_BO_UC },
+		{ "swapout-wc", "swapout", VTTM_BO_WC },
+		{ "swapout-uc", "swapout", VTTM_BO_UC },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const struct kvm_bo_test test = {
+			.fn = caching_at_once,
+			.arg = ways[i].swapout,
+			.size = SIZE,
+			.flags = ways[i].flags,
+			.stock_works = true,
+		};
+
+		igt_describe(
+			"regression: pages that leave TTM at once are write-back.");
+		igt_subtest_f("%s-i8-caching-is-restored-at-once-%s",
+			      vttm_kind_name(kind), ways[i].name)
+			kvm_bo_run(kind, &test);
+	}
 }
 
 static void *sleep_thread(void *arg)
@@ -328,6 +411,7 @@ int igt_main()
 				      "pte_watch.ko is not loaded\n");
 			kvm_bo_run(kind, &pte_test);
 		}
+		caching_subtests(kind);
 	}
 
 	igt_describe("twin: a process with a VM keeps what it frees.");

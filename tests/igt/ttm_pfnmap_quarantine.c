@@ -115,19 +115,6 @@
  * @fork:	the process forks, and the child uses the BO
  */
 
-/**
- * SUBTEST: %s-i8-caching-is-restored-%s
- * Description: Pages that went through the quarantine are write-back again when
- *	they are free
- *
- * arg[1]:
- * @mode:	the opted-in device
- * @stock:	the twin: -EFAULT for the guest, nothing to keep
- *
- * arg[2]:
- * @wc:		write-combined BO
- * @uc:		uncached BO
- */
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/membarrier.h>
@@ -604,48 +591,6 @@ static void wait_for_rcu(void)
 	igt_assert_lt_u64(before, grace_waits());
 }
 
-/* The frames of a BO in the quarantine of a VMM; shared with it. */
-static uint64_t *frames;
-
-static void assert_uncached(const struct kvm_bo *bo)
-{
-	for (uint32_t i = 0; i < bo->pages; i++)
-		igt_assert(vttm_pfn_flags(bo->fd, frames[i]) &
-			   VTTM_PAGE_UNCACHED);
-}
-
-static void use_uncached(struct kvm_bo *bo, const void *arg)
-{
-	struct kvm_guest *guest = kvm_bo_start_guest(bo, 0);
-	struct drm_vttm_page page;
-
-	(void)arg;
-	if (!guest)
-		return;
-	for (uint32_t i = 0; i < bo->pages; i++) {
-		vttm_page(bo->fd, bo->handle, i, &page);
-		frames[i] = page.pfn;
-	}
-	assert_uncached(bo);
-	kvm_bo_free(bo);
-	assert_quarantined(bo);
-	/* Somebody may still use them so. */
-	assert_uncached(bo);
-	kvm_guest_destroy(guest);
-}
-
-static void assert_cached(void)
-{
-	int fd = vttm_open(VTTM_MODE);
-
-	for (uint32_t i = 0; i < BO_PAGES; i++)
-		igt_assert_f(!vttm_pfn_flags(fd, frames[i]),
-			     "PFN %#lx is free and has flags %#x\n",
-			     (unsigned long)frames[i],
-			     vttm_pfn_flags(fd, frames[i]));
-	close(fd);
-}
-
 /* On stock no guest can use the BO, so the test is over where it begins. */
 static void subtests_with_twins(enum vttm_kind kind)
 {
@@ -671,23 +616,6 @@ static void subtests_with_twins(enum vttm_kind kind)
 		{
 			bound_set(NO_BOUND, false);
 			run_without_wait(kind, &test);
-		}
-	}
-
-	test.fn = use_uncached;
-	for (int i = 0; i < KVM_BO_CACHINGS; i++) {
-		test.flags = kvm_bo_cachings[i].flags;
-		if (test.flags == VTTM_BO_CACHED)
-			continue;
-		igt_describe(
-			"Pages that were in quarantine are write-back when free");
-		igt_subtest_f("%s-i8-caching-is-restored-%s", name,
-			      kvm_bo_cachings[i].name)
-		{
-			bound_set(NO_BOUND, false);
-			kvm_bo_run(kind, &test);
-			if (kind == VTTM_MODE)
-				assert_cached();
 		}
 	}
 }
@@ -788,13 +716,9 @@ int igt_main_args("", options, help, option, NULL)
 		close(fd);
 		report = mmap(NULL, 2 * sizeof(*report), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		frames = mmap(NULL, BO_PAGES * sizeof(*frames),
-			      PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		waits = mmap(NULL, sizeof(*waits), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		igt_assert(report != MAP_FAILED && frames != MAP_FAILED &&
-			   waits != MAP_FAILED);
+		igt_assert(report != MAP_FAILED && waits != MAP_FAILED);
 		graces = grace_watch();
 	}
 

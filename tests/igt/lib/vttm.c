@@ -390,3 +390,26 @@ uint32_t vttm_pfn_flags(int fd, uint64_t pfn)
 	assert_ok("vttm pfn", vttm_ioctl(fd, DRM_IOCTL_VTTM_PFN, &args));
 	return args.flags;
 }
+
+uint64_t *vttm_pfns(int fd, uint32_t handle, uint32_t pages)
+{
+	uint64_t *pfns = calloc(pages, sizeof(*pfns));
+	struct drm_vttm_page page;
+
+	igt_assert(pfns);
+	for (uint32_t i = 0; i < pages; i++) {
+		vttm_page(fd, handle, i, &page);
+		pfns[i] = page.pfn;
+	}
+	return pfns;
+}
+
+uint32_t vttm_uncached(int fd, const uint64_t *pfns, uint32_t count)
+{
+	uint32_t uncached = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		uncached +=
+			!!(vttm_pfn_flags(fd, pfns[i]) & VTTM_PAGE_UNCACHED);
+	return uncached;
+}

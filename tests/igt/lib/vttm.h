@@ -87,6 +87,10 @@ void vttm_info(int fd, uint32_t handle, struct drm_vttm_info *info);
 void vttm_purge(int fd, uint32_t handle);
 /* What struct page says of any page: its VTTM_PAGE_* flags. Root only. */
 uint32_t vttm_pfn_flags(int fd, uint64_t pfn);
+/* The PFNs of a BO's pages; the caller frees them. */
+uint64_t *vttm_pfns(int fd, uint32_t handle, uint32_t pages);
+/* How many of these the kernel itself does not map as write-back. Root only. */
+uint32_t vttm_uncached(int fd, const uint64_t *pfns, uint32_t count);
 
 /* @op: VTTM_CTL_*. 0 or a negative errno. */
 int vttm_ctl(int fd, uint32_t op);
