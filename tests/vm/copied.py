@@ -5,9 +5,10 @@
     copied.py OURS... -- STOCK...
     copied.py --self-test
 
-Prints each file of ours (*.c, *.h below these directories) that has RUN lines after
-another which are one after another in a file of the kernel's, too: without their
-indentation, and without lines that say little.
+Prints each file of ours (*.c, *.h, *.cocci below these directories) that has RUN lines
+after another which are one after another in a file of the kernel's, too: without their
+indentation, and without lines that say little. In a semantic patch the kernel's lines
+have a column before them that says what becomes of them.
 """
 import pathlib
 import re
@@ -16,19 +17,23 @@ import tempfile
 
 RUN = 8
 # Braces, "else", "break;", and what files of one kind begin with.
+COLUMN = re.compile(r"^[-+ ]")
 TRIVIAL = re.compile(r"\W*(\w{0,7}\W*)?|#include .*|.*SPDX-License-Identifier.*")
 
 
 def runs_of(path):
     """Each RUN lines of a file, with the number of the first."""
     text = path.read_text(encoding="utf-8").splitlines()
+    if path.suffix == ".cocci":
+        text = [COLUMN.sub("", line) for line in text]
     lines = [(n, line.strip()) for n, line in enumerate(text, 1) if not TRIVIAL.fullmatch(line)]
     for i in range(len(lines) - RUN + 1):
         yield lines[i][0], tuple(line for _, line in lines[i:i + RUN])
 
 
 def files_in(places):
-    return sorted(path for place in places for path in pathlib.Path(place).rglob("*.[ch]"))
+    return sorted(path for place in places for path in pathlib.Path(place).rglob("*")
+                  if path.suffix in (".c", ".h", ".cocci"))
 
 
 def copied(ours, stock):
@@ -46,15 +51,19 @@ def self_test():
         ours, stock = pathlib.Path(name, "ours"), pathlib.Path(name, "stock")
         code = [f"do_something(with_number, {n});" for n in range(2 * RUN)]
 
-        def says(lines):
-            (ours / "a" / "a.c").write_text("\n".join(lines), encoding="utf-8")
-            return list(copied([str(ours)], [str(stock)]))
+        def says(lines, to="a.c"):
+            (ours / "a" / to).write_text("\n".join(lines), encoding="utf-8")
+            said = list(copied([str(ours)], [str(stock)]))
+            (ours / "a" / to).unlink()
+            return said
 
         (ours / "a").mkdir(parents=True)
         stock.mkdir()
         (stock / "b.c").write_text("\n".join(code), encoding="utf-8")
         assert says(code[3:3 + RUN])
         assert says(["\t\t" + line + "\n\t}" for line in code[3:3 + RUN]])
+        assert says(["-+ "[n % 3] + "\t" + line for n, line in enumerate(code[3:3 + RUN])], "a.cocci")
+        assert not says(["+" + line for line in code[3:3 + RUN]], "b.c")
         assert not says(code[3:2 + RUN])
         assert not says(code[:RUN - 1] + code[RUN:2 * RUN - 1])
         (stock / "b.c").write_text("}\n" * 2 * RUN + code[0] + "\n" * RUN + "\n".join(code[:RUN]), encoding="utf-8")

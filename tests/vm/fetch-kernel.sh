@@ -5,6 +5,7 @@
 #	fetch-kernel.sh SUITE DIR resolve [-rt]	ask the mirror; names in DIR/packages, DIR/version
 #	fetch-kernel.sh SUITE DIR download	the packages into DIR/debs
 #	fetch-kernel.sh SUITE DIR unpack TO	into TO
+#	fetch-kernel.sh SUITE DIR vgem TO	what is missing where an older checkout did that
 set -euo pipefail
 
 suite=$1 dir=$2
@@ -67,10 +68,18 @@ unpack_source() {
 	archive=$(echo usr/src/linux-source-*.tar.xz)
 	mkdir stock
 	tar -x -I 'xz -dT2' -f "$archive" -C stock --strip-components=1 --wildcards \
-		'*/drivers/gpu/drm/ttm' '*/drivers/gpu/drm/virtio' '*/include/drm/ttm' \
+		'*/drivers/gpu/drm/ttm' '*/drivers/gpu/drm/vgem' '*/drivers/gpu/drm/virtio' '*/include/drm/ttm' \
 		'*/scripts/*.pl' '*/scripts/*.py' '*/scripts/kernel-doc' '*/scripts/spelling.txt' \
 		'*/scripts/const_structs.checkpatch' '*/.clang-format' \
 		'*/Documentation/dev-tools/checkpatch.rst'
+}
+
+vgem() {
+	local drm=drivers/gpu/drm
+	mkdir "$1/stock/$drm/vgem.tmp"
+	tar -x -I 'xz -dT2' -f "$1"/usr/src/linux-source-*.tar.xz -C "$1/stock/$drm/vgem.tmp" \
+		--strip-components=5 --wildcards "*/$drm/vgem/*"
+	mv -T "$1/stock/$drm/vgem.tmp" "$1/stock/$drm/vgem"
 }
 
 unpack() {

@@ -80,7 +80,7 @@ sources() {
 copied() {
 	cd /src
 	judge "no-code-of-the-kernel-$1" python3 tests/vm/copied.py drivers include tests -- \
-		"$2"/drivers/gpu/drm/{ttm,virtio} "$2/include/drm/ttm"
+		"$2"/drivers/gpu/drm/{ttm,vgem,virtio} "$2/include/drm/ttm"
 }
 
 # Compile one directory of the overlay again: our objects with every checker,
