@@ -15,7 +15,7 @@ REFUSALS='usual nopat command-line command-line-bad unneeded encrypted sev-es'
 
 # plan SUITE KERNEL FILE: what is to run. FILE is the name of the test program or of the
 # script, perhaps with ".POLICY" or what else is special; results.py makes class names of it.
-plan() { echo "$*" >>"$RESULTS/plan"; }
+plan() { echo "$*" >>"${PLAN:-$RESULTS/plan}"; }
 
 # suite SUITE KERNEL FILE COMMAND...: run a command that prints result lines. The demo
 # prints none, and has passed if it ended well.
@@ -322,6 +322,12 @@ intel_suites() {
 	done
 }
 
+# intel_short KERNEL: what make check has of them.
+intel_short() {
+	intel_suite intel "$1" intel.short check intel.sh reserved,short 600
+	VM_RUN=run-bochs.sh naive_suite "$1" intel.naive intel.sh '' 600
+}
+
 intel_stream() {
 	our_image "$1"
 	naive_image "$1"
@@ -347,7 +353,7 @@ plan_kernel() {
 		plan igt "$1" "$program"
 	done
 	plan igt "$1" igt.counted
-	plan_hazards "$1" >>"$RESULTS/plan"
+	plan_hazards "$1" >>"${PLAN:-$RESULTS/plan}"
 	for program in naive reserved counted; do
 		plan verify "$1" "verify.$program"
 	done
@@ -357,6 +363,7 @@ plan_kernel() {
 		plan gpu "$1" "$program"
 	done
 	plan intel "$1" intel.short
+	plan hazard "$1" intel.naive
 }
 
 stream() {
@@ -390,7 +397,7 @@ stream() {
 	done
 	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
 	gpu_stream "$1"
-	intel_suite intel "$1" intel.short check intel.sh reserved,short 600
+	intel_short "$1"
 }
 
 # Of its own: it does not depend on the kernel.
@@ -490,6 +497,10 @@ case "${1:-}" in
 	stream "$2"
 	exit
 	;;
+--plan)
+	PLAN=/dev/stdout plan_kernel "$2"
+	exit
+	;;
 --plan-hazards)
 	plan_hazards "$2"
 	exit
@@ -572,7 +583,8 @@ done
 "$VM_DIR/root.sh" base
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
 "$VM_DIR/build-igt.sh"
-suite rig all twins "$VM_DIR/twins.sh"
+# The others run a part of what make check runs, and some of it without a naive machine.
+suite rig all twins "$VM_DIR/twins.sh" "$([ -n "$only" ] || echo "$RESULTS/plan")"
 suite rig all igt-tree "$VM_DIR/igt-tree.sh"
 for kernel; do
 	pin_kernel "$kernel"

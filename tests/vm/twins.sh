@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# twins.sh: a test that stock TTM passes proves nothing about the mode. So each IGT
+# twins.sh [PLAN]: a test that stock TTM passes proves nothing about the mode. So each IGT
 # subtest mode-X has its stock-X beside it (or X-mode and X-stock), or says in its
 # igt_describe() which subtest shows what is wrong without what it tests: "(twin:
-# NAME)", or "(twin: policy naive)" for guest/hazard.sh, or "(twin: NAME under naive)" if
+# NAME)", or "(twin: policy naive)" if check.sh runs the program under that, too (PLAN says
+# what is run, make check's on 6.12 by default), or "(twin: NAME under naive)" if
 # that one is sure to, or "(twin: script NAME.sh)" of tests/vm/guest, or "(twin: within)"
 # if it does so itself. Those that have none begin with what they are:
 #   twin:        the one that another names
@@ -21,9 +22,10 @@
 . "$(dirname "$0")/lib.sh"
 
 # What "--describe" prints on stdin; names of subtests that fall under nothing. An
-# argument: the program is run on the stock driver as well.
+# argument, not empty: the program is run on the stock driver as well; another: by a naive
+# machine.
 alone() {
-	awk -v stock="${1:-}" -v scripts=" $(cd "$VM_DIR/guest" && grep -lE '"PASS [a-z0-9-]*-stock-' -- *.sh | xargs) " '
+	awk -v stock="${1:-}" -v naive="${2:-}" -v scripts=" $(cd "$VM_DIR/guest" && grep -lE '"PASS [a-z0-9-]*-stock-' -- *.sh | xargs) " '
 	$1 == "SUB" { name = $2; text[name] = ""; next }
 	NF && name != "" { text[name] = text[name] $0 " " }
 	function other_device(name, from, to) { return sub(from, to, name) && name in text ? name : "" }
@@ -34,10 +36,10 @@ alone() {
 	function is(word, name) { return text[name] ~ "^ *" word ": ." }
 	function is_twin(other) {
 		if (sub(/ under naive$/, "", other))
-			return other in text && text[other] ~ /\(twin: policy naive\)/
+			return naive != "" && other in text && text[other] ~ /\(twin: policy naive\)/
 		if (sub(/^script /, "", other))
 			return index(scripts, " " other " ")
-		return other == "policy naive" || other == "within" || other in text
+		return other == "policy naive" && naive != "" || other == "within" || other in text
 	}
 	END {
 		for (name in text) {
@@ -57,11 +59,24 @@ alone() {
 # run_on_stock PROGRAM: says so if it is.
 run_on_stock() { grep -m 1 -oE "ttm_blobs=0\S*,$1\b" "$VM_DIR/check.sh" || true; }
 
+# naive_programs PLAN: what the naive machines of it run.
+naive_programs() {
+	local kernel name script
+	while read -r _ kernel name; do
+		script=$(sed -n "s/.*naive_suite \"\$[a-z1]*\" $name \([a-z]*\.sh\).*/\1/p" "$VM_DIR/check.sh" | head -n 1)
+		[ -n "$script" ] || die "check.sh does not say what the naive machine $kernel $name runs"
+		sed -nE 's/^\s*(list_hazards|one_program) (\S+).*/\2/p' "$VM_DIR/guest/$script"
+	done < <(grep -E '^hazard \S+ (.*\.)?naive$' "$1")
+}
+
+# run_by_naive PROGRAM: says so if it is.
+run_by_naive() { grep -xF "$1" "$BUILD/twins.naive" || true; }
+
 # verdict PROGRAM: its line, from what is on stdin.
 verdict() {
 	local text names
 	text=$(cat)
-	names=$(alone "$(run_on_stock "$1")" <<<"$text")
+	names=$(alone "$(run_on_stock "$1")" "$(run_by_naive "$1")" <<<"$text")
 	if ! grep -q '^SUB ' <<<"$text"; then
 		echo "FAIL $1 describes no subtest"
 	elif [ -n "$names" ]; then
@@ -97,7 +112,7 @@ self_test() {
 		{ echo "FAIL invariants the check does not find what has no test" && exit 1; }
 	echo "PASS invariants-self-test the check finds what has no test, and nothing else"
 	want='a-lone-one mode-old-without-twin mode-without-twin mode-wrong-twin no-script not-under-naive old'
-	alone <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
+	alone '' naive <<-'END' | xargs | grep -qx "$want" || { echo "FAIL twins the check does not find: $want" && exit 1; }
 		SUB a-lone-one file.c:1:
 		  Something works.
 
@@ -154,6 +169,8 @@ self_test() {
 	END
 	[ -z "$(printf 'SUB old file.c:1:\n  regression: something works.\n' | alone stock)" ] ||
 		{ echo "FAIL twins the check does not know what is run on stock" && exit 1; }
+	[ "$(printf 'SUB %s file.c:1:\n  Works (twin: %s).\n' a 'policy naive' b 'a under naive' c within | alone | xargs)" = 'a b' ] ||
+		{ echo "FAIL twins the check does not know what no naive machine runs" && exit 1; }
 	echo "PASS twins the check finds what has no twin and nothing else"
 }
 
@@ -161,6 +178,12 @@ self_test
 documented() { "$VM_DIR/in-root.sh" python3 /src/tests/vm/documented.py "$@"; }
 documented --self-test
 "$VM_DIR/build-igt.sh" >&2
+plan=${1:-}
+if [ -z "$plan" ]; then
+	plan=$BUILD/twins.plan
+	"$VM_DIR/check.sh" --plan 6.12 >"$plan"
+fi
+naive_programs "$plan" | sort -u >"$BUILD/twins.naive"
 subtests=$BUILD/twins.subtests
 : >"$subtests"
 {
@@ -174,5 +197,5 @@ subtests=$BUILD/twins.subtests
 	done
 	invariants <"$subtests"
 } | tee "$BUILD/twins"
-rm -f "$subtests" "$subtests.one"
+rm -f "$subtests" "$subtests.one" "$BUILD/twins.naive" "$BUILD/twins.plan"
 ! grep -q '^FAIL ' "$BUILD/twins"
