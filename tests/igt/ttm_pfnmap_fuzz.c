@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "fuzz_player.h"
 #include "hazard.h"
 #include "igt.h"
@@ -382,7 +383,7 @@ static void one_round(unsigned long n, const char *device)
 	pid_t pid;
 
 	fuzz_tell_round(n);
-	pid = fuzz_fork();
+	pid = child_fork();
 	if (!pid)
 		play(round_seed);
 	if (killed) {
@@ -418,7 +419,7 @@ static bool broken(void)
 
 static pid_t start_stranger(void)
 {
-	pid_t pid = fuzz_fork();
+	pid_t pid = child_fork();
 
 	if (pid)
 		return pid;

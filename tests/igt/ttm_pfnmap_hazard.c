@@ -76,12 +76,12 @@
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "hazard.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -501,13 +501,9 @@ static void become_child(struct kvm_bo *bo, int ready)
 	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pid = child_fork();
+	if (!pid)
 		return;
-	}
 	vttm_munmap(bo->map, bo->size);
 	bo->map = NULL;
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
@@ -525,9 +521,7 @@ static void fork_bystander(void)
 	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid)
 		_exit(0);
 	igt_assert_eq(waitpid(pid, &status, 0), pid);

@@ -82,6 +82,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "igt.h"
 #include "kvm_bo.h"
 
@@ -180,9 +181,7 @@ static void child_vmm(struct kvm_bo *bo)
 	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
 		guest = kvm_guest_create(KVM_GUEST_FLAT32);
 		kvm_guest_map(guest, GPA_B, bo->map, bo->size);

@@ -82,6 +82,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "kvm_hold.h"
@@ -176,9 +177,7 @@ static void other_client_gets_none(const uint64_t *pfns, uint32_t count)
 	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
 		for (int i = 0; i < 4; i++) {
 			assert_not_in_new_bo(VTTM_MODE, pfns, count);
@@ -469,9 +468,7 @@ static void fork_copies_exposure(struct kvm_bo *bo, const void *arg)
 	kvm_host_write(bo->map, &job);
 	igt_assert_eq(pipe(ready), 0);
 	igt_assert_eq(pipe(quit), 0);
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
 		close(quit[1]);
 		child_is_vmm(bo, ready[1], quit[0]);
@@ -510,9 +507,7 @@ static void fork_child_keeps_bo(struct kvm_bo *bo, const void *arg)
 	if (!guest)
 		return;
 	igt_assert_eq(pipe(quit), 0);
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
 		/* A VM's descriptors hold it: they are the parent's alone. */
 		close(guest->vcpu_fd);

@@ -74,6 +74,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "freemem.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -248,9 +249,7 @@ static pid_t fork_flushed(void)
 {
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	return pid;
 }
 

@@ -37,10 +37,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "hazard.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -77,13 +77,9 @@ static int set_block(const char *block, const char *state)
 	pid_t pid;
 
 	snprintf(path, sizeof(path), MEMORY "/%s/state", block);
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pid = child_fork();
+	if (!pid)
 		_exit(-write_file(path, state));
-	}
 	while (!waitpid(pid, &status, WNOHANG)) {
 		usleep(10000);
 		if (waited++ == BLOCK_SECONDS * 100)
@@ -230,11 +226,8 @@ static struct offliner *offliner_start(void)
 	pid_t pid;
 
 	igt_assert(offliner != MAP_FAILED);
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		offliner_run(offliner);
 		_exit(0);
 	}
@@ -319,11 +312,9 @@ static void bomb(const struct kvm_bo *bo, const struct kvm_guest_job *job,
 	for (int i = 0; i < BOMB_MAPS; i++)
 		kvm_host_verify(vttm_mmap(bo->fd, bo->handle, bo->size), job);
 	for (int i = 0; depth && i < 2; i++) {
-		pid_t pid = fork();
+		pid_t pid = child_fork();
 
-		igt_assert_lte(0, pid);
 		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			bomb(bo, job, depth - 1);
 			if (i)
 				kill(getpid(), SIGKILL);
@@ -348,11 +339,8 @@ static void fork_bomb(struct kvm_bo *bo, const void *arg)
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	if (!kvm_bo_guest(bo, guest, &job))
 		goto out;
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		bomb(bo, &job, BOMB_DEPTH);
 		_exit(0);
 	}

@@ -35,6 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "vmm.h"
@@ -137,20 +138,18 @@ static void with_ordinary_client(enum vttm_kind kind)
 /* Much memory, in use, and nothing to do with GPUs. */
 static pid_t innocent_start(void)
 {
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		char *memory = mmap(NULL, INNOCENT_SIZE, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		prctl(PR_SET_NAME, "innocent");
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (size_t i = 0; i < INNOCENT_SIZE; i += KVM_GUEST_PAGE)
 			memory[i] = 1;
 		pause();
 		_exit(0);
 	}
-	igt_assert(pid > 0);
 	return pid;
 }
 
@@ -183,14 +182,12 @@ static void churn(void)
 
 static pid_t churn_start(void)
 {
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		churn();
 		_exit(0);
 	}
-	igt_assert(pid > 0);
 	return pid;
 }
 

@@ -136,6 +136,7 @@
 #include <unistd.h>
 #include <linux/futex.h>
 
+#include "child.h"
 #include "gup_try.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -840,9 +841,8 @@ static long locked_kib(void)
 static void in_child_process(struct memory *mem, void (*fn)(struct memory *))
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
-	igt_assert_lte(0, pid);
 	if (!pid) {
 		fn(mem);
 		_exit(0);
@@ -1178,9 +1178,8 @@ static void mbind_all(struct memory *mem)
 static pid_t stopped_child(void)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
-	igt_assert_lte(0, pid);
 	if (!pid) {
 		if (!ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 			raise(SIGSTOP);

@@ -54,6 +54,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "kvm_hold.h"
@@ -254,14 +255,13 @@ static void kept_apart_by_caching(void)
 static void in_child(void (*fn)(struct client *client, const struct bo *bo),
 		     struct client *client, const struct bo *bo)
 {
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 	int status;
 
 	if (!pid) {
 		fn(client, bo);
 		_exit(0);
 	}
-	igt_assert(pid > 0);
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
 	igt_assert_eq(status, 0);
 }

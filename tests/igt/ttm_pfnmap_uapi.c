@@ -92,6 +92,9 @@
  * SUBTEST: %s-memslot-bad-range
  * Description: KVM refuses memslots that are unaligned or wrap around
  *
+ * SUBTEST: control-a-child-fails-alone
+ * Description: A failed assertion ends the child that made it, and nothing else
+ *
  * SUBTEST: control-memslot-over-a-hole
  * Description: Ordinary memory with a hole: -EFAULT at it, each time again
  *
@@ -114,6 +117,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "drm_mode.h"
 #include "freemem.h"
@@ -1192,8 +1196,7 @@ static void close_handle_while_mapped(enum vttm_kind kind)
 
 	fill(map, 6);
 	igt_assert_eq(pipe(go) | pipe(done), 0);
-	pid = fork();
-	igt_assert_lte(0, pid);
+	pid = child_fork();
 	if (!pid)
 		child_has_the_last(map, go[0], done[1]);
 
@@ -1647,6 +1650,18 @@ static const struct test {
 	  beyond_the_bo, ON_BOTH, 20, true },
 };
 
+/* After a plain fork() it would go on as the test, in each of its subtests. */
+static void child_fails_alone(void)
+{
+	pid_t pid = child_fork();
+	int status;
+
+	if (!pid)
+		igt_assert_f(false, "this is to fail\n");
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert(status);
+}
+
 static const struct test control_hole = {
 	.name = "memslot-over-a-hole",
 	.fn = hole_in_anonymous,
@@ -1697,6 +1712,8 @@ int igt_main()
 	igt_describe("control: the check after each subtest notices 4 MiB.");
 	igt_subtest("leak-check-can-fail") leak_check_can_fail();
 
+	igt_describe("control: a failed assertion ends a child alone.");
+	igt_subtest("control-a-child-fails-alone") child_fails_alone();
 	igt_describe("control: a guest stops at a hole in ordinary memory.");
 	igt_subtest("control-memslot-over-a-hole")
 		run(VTTM_MODE, &control_hole);

@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "fuzz_player.h"
 #include "igt.h"
@@ -363,7 +364,7 @@ static void play(uint64_t random)
 
 static pid_t start_player(uint64_t random)
 {
-	pid_t pid = fuzz_fork();
+	pid_t pid = child_fork();
 
 	if (!pid)
 		play(random);

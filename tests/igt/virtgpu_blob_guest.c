@@ -81,6 +81,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "igt.h"
 #include "kvm.h"
@@ -237,8 +238,7 @@ static void test_kill(void)
 	pid_t pid;
 
 	for (int i = 0; i < 4; i++) {
-		pid = fork();
-		igt_assert(pid >= 0);
+		pid = child_fork();
 		if (!pid) {
 			virtgpu_open(&gpu, VIRTGPU_VENUS);
 			for (;; virtgpu_blob_close(&gpu, &blob)) {

@@ -115,6 +115,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "igt.h"
 #include "pageflags.h"
@@ -259,8 +260,7 @@ static void test_kill(void)
 		make_evicted();
 	}
 	stall(true);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		if (ttm)
 			map[0][0] = 1;
@@ -287,8 +287,7 @@ static pid_t map_new_in_child(void)
 	/* Where there is no room the host is not asked yet. */
 	wait_window_empty();
 	stall(true);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		map_new_blob();
 		_exit(0);
@@ -377,9 +376,7 @@ static pid_t keep_host_talking(void)
 {
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		struct virtgpu other;
 		int fence;
@@ -399,8 +396,7 @@ static void left_out_child(bool ttm)
 
 	leave_out(true);
 	talker = keep_host_talking();
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		if (!ttm)
 			map_new_blob();
@@ -530,9 +526,7 @@ static pid_t watch_then_unstall(volatile struct watch *watch)
 	unsigned int before;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		sleep(5);
 		before = watch->taken;
@@ -557,9 +551,8 @@ static void map_and_unmap(void)
 /* The child gets what the mapped blobs' PTEs are. */
 static void fork_and_wait(void)
 {
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
-	igt_assert(pid >= 0);
 	if (!pid)
 		_exit(0);
 	igt_assert_eq(waitpid(pid, NULL, 0), pid);
@@ -617,9 +610,7 @@ static pid_t fill_queue(volatile unsigned int *sent)
 	pid_t pid;
 
 	*sent = 0;
-	fflush(NULL);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid)
 		flood(sent);
 	for (int i = 0; !*sent; i++) {
@@ -766,9 +757,7 @@ static pid_t touch_in_child(unsigned int i)
 	pid_t pid;
 
 	sleep(2);
-	pid = fork();
-
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid)
 		_exit(virtgpu_is_sigbus(map[i]) ? 1 : 2);
 	return pid;
@@ -889,8 +878,7 @@ static void test_busy_queue(void)
 		make_evicted();
 	fflush(NULL);
 	for (int i = 0; i < FLOODERS; i++) {
-		pid[i] = fork();
-		igt_assert(pid[i] >= 0);
+		pid[i] = child_fork();
 		if (!pid[i])
 			flood(&sent[i]);
 	}
@@ -1045,8 +1033,7 @@ static pid_t unbind_later(const struct virtgpu_device *device, int *go)
 	pid_t pid;
 
 	igt_assert_eq(pipe(ends), 0);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		close(ends[1]);
 		if (read(ends[0], &byte, 1) != 1)
@@ -1154,8 +1141,7 @@ static void test_unplug_waiting(enum waits what)
 	if (what == WAITS_MAP || what == WAITS_IOCTL)
 		make_room();
 	stall(true);
-	waiter = fork();
-	igt_assert(waiter >= 0);
+	waiter = child_fork();
 	if (!waiter)
 		_exit(wait_for_error(what) ? 1 : 2);
 	igt_assert(!gone_within(waiter, 3));

@@ -84,6 +84,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "igt.h"
 #include "virtgpu.h"
@@ -505,8 +506,7 @@ static void test_kill(void)
 	pid_t pid;
 
 	for (int i = 0; i < 3; i++) {
-		pid = fork();
-		igt_assert(pid >= 0);
+		pid = child_fork();
 		if (!pid) {
 			set_make(VIRTGPU_VENUS, count);
 			for (uint32_t round = 0;; round++)
@@ -556,9 +556,7 @@ static void leave_small_blobs(void)
 	int status;
 	pid_t pid;
 
-	fflush(NULL);
-	pid = fork();
-	igt_assert(pid >= 0);
+	pid = child_fork();
 	if (!pid) {
 		virtgpu_open(&gpu, VIRTGPU_VENUS);
 		for (unsigned int i = 0; i < count; i++) {

@@ -4,10 +4,10 @@
  */
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "fuzz_player.h"
 #include "igt.h"
 
@@ -240,24 +240,11 @@ bool fuzz_verify(struct fuzz_player *p)
 	return true;
 }
 
-pid_t fuzz_fork(void)
-{
-	pid_t pid;
-
-	/* Nothing is to be printed twice. */
-	fflush(NULL);
-	pid = fork();
-	igt_assert_lte(0, pid);
-	if (!pid)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
-}
-
 bool fuzz_inherit(struct fuzz_player *p)
 {
 	const uint32_t stay = fuzz_pick(p, 20000), killed = fuzz_pick(p, 2);
 	int status;
-	pid_t pid = fuzz_fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		verify_all(p, "child");

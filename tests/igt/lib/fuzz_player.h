@@ -77,8 +77,6 @@ void fuzz_player_begin(struct fuzz_player *p, uint64_t random,
 		       const struct fuzz_rules *rules, struct fuzz_done *done);
 /* What is still mapped is compared. */
 void fuzz_player_end(struct fuzz_player *p);
-/* A process that is one, or is of one, and ends with the test: as fork(). */
-pid_t fuzz_fork(void);
 
 /* One step, of @count kinds. */
 void fuzz_step(struct fuzz_player *p, const struct fuzz_kind *kinds,

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Children that a test starts by itself: see child.h.
+ */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "igt.h"
+
+/* libigt's, which igt_fork() sets in its children. */
+extern bool test_child;
+
+pid_t child_fork(void)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		test_child = true;
+	}
+	return pid;
+}
