@@ -202,8 +202,8 @@ static void find_chunk(const struct kvm_bo *bo, uint32_t index)
 		chunk->pages++;
 	}
 	/* Otherwise nothing is said of the other chunks, or of the other pages. */
-	igt_require_f(i < bo->pages && chunk->pages > 1,
-		      "a chunk of %lu pages\n", (unsigned long)chunk->pages);
+	igt_assert_f(i < bo->pages && chunk->pages > 1,
+		     "a chunk of %lu pages\n", (unsigned long)chunk->pages);
 }
 
 /* Right after the BO was freed */

@@ -125,6 +125,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "grace.h"
 #include "igt.h"
 #include "kvm_bo.h"
@@ -423,11 +424,11 @@ static void fork_much(int kind)
 
 	map[0] = 1;
 	for (int i = 0; i < FORKS; i++) {
-		pid_t pid = fork();
+		pid_t pid = child_fork();
 
 		if (!pid)
 			_exit(map[0] != 1);
-		igt_assert(pid > 0 && waitpid(pid, NULL, 0) == pid);
+		igt_assert_eq(waitpid(pid, NULL, 0), pid);
 	}
 	igt_info("%d address spaces before %d forks, %d after\n", before, FORKS,
 		 mm_structs());
@@ -488,13 +489,13 @@ static void take_none_and_fork(struct kvm_bo *bo)
 {
 	char *map = bo->map;
 	int status;
-	pid_t pid = fork();
+	pid_t pid = child_fork();
 
 	if (!pid) {
 		map[0]++;
 		_exit(0);
 	}
-	igt_assert(pid > 0 && waitpid(pid, &status, 0) == pid);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
 	igt_assert_eq(status, 0);
 }
 

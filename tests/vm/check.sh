@@ -7,6 +7,7 @@
 # check.sh intel KERNEL...: those that say more on an Intel CPU, on one.
 
 . "$(dirname "$0")/lib.sh"
+unset PLAN
 
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
@@ -81,14 +82,19 @@ bochs_hung() {
 	echo "the machine hung: the last that it said is \"$(grep -vE '^(PASS|FAIL|SKIP) (vm-ends|kernel-log)' "$RAW/$1.txt" | tail -n 1)\""
 }
 
-# intel_suite: as vm_suite, in Bochs. A machine that hung is run again, once; not one whose
-# kernel had complained by then.
+# nothing_failed NAME: but that the machine did not end.
+nothing_failed() {
+	! grep -v '^FAIL vm-ends' "$RAW/$1.txt" | grep -qE '^FAIL |^(Dynamic s|S)ubtest \S+: (FAIL|CRASH|TIMEOUT)'
+}
+
+# intel_suite: as vm_suite, in Bochs. A machine that hung is run again, once; not one in
+# which something had failed by then.
 intel_suite() {
 	local name=$1.$2.$3 VM_RUN=run-bochs.sh why
 	! has_result "$name" || return 0
 	tries_begin "$name"
 	vm_suite "$@"
-	if why=$(bochs_hung "$name") && ! grep -q '^FAIL kernel-log' "$RAW/$name.txt"; then
+	if why=$(bochs_hung "$name") && nothing_failed "$name"; then
 		try_again "$name" 1 "$why"
 		vm_suite "$@"
 	fi
@@ -120,8 +126,7 @@ VFIO_QEMU='-machine q35 -device intel-iommu,intremap=off -device edu'
 # tests have ended: that is the defect, too, and takes the place of the results that
 # are missing, which are skipped. It may die of anything, though, and complain of anything
 # (to be out of memory, for example): only one that dies and says that memory is corrupted
-# counts, another is run again, and the third's failures stay as they are. Nor does one
-# count that hung in Bochs, but for the third.
+# counts, another is run again, and the third's failures stay as they are.
 naive_suite() {
 	local name=hazard.$1.$2 console=$BUILD/$1/vm/hazard.$1.$2.console said try why
 	! has_result "$name" || return 0
@@ -133,9 +138,10 @@ naive_suite() {
 		if grep -qx 'PASS vm-ends' "$RAW/$name.txt"; then
 			why=$(grep -m 1 '^FAIL kernel-log' "$RAW/$name.txt") || break
 			why="the kernel complained of what no test had announced: $why"
-		elif [ "$try" = 3 ] || ! why=$(bochs_hung "$name"); then
-			! said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
-				"$console") || break
+		elif said=$(grep -a -m 1 -oE 'BUG: Bad page state.*|list_(add|del) corruption.*|kernel BUG at (mm|lib|include/linux)/.*' \
+			"$console"); then
+			break
+		elif ! why=$(bochs_hung "$name"); then
 			why="the kernel died without a word of corrupted memory: $(grep -m 1 'FAIL vm-ends' "$RAW/$name.txt" || true)"
 		fi
 		[ "$try" = 3 ] || try_again "$name" "$try" "$why"
@@ -413,6 +419,12 @@ DEBUG_COUNTED='ttm_pfnmap_kvm_move'
 DEBUG_BLOBS='virtgpu_blob_overcommit virtgpu_blob_window virtgpu_blob_kinds virtgpu_blob_kvm
 	virtgpu_blob_late virtgpu_blob_guest virtgpu_blob_fuzz'
 
+# debug_options PROGRAM: what it is called with there, as more words.
+debug_options() {
+	# A round has so many seconds, and such a kernel is slow.
+	[ "$1" != virtgpu_blob_fuzz ] || echo ,--steps=150
+}
+
 plan_debug() {
 	local program
 	for program in $DEBUG_PROGRAMS; do
@@ -445,7 +457,7 @@ debug_stream() {
 	FILES='' "$VM_DIR/initramfs.sh" "$kernel" gpu ours virtio_pci virtio-gpu kvm-amd
 	# The device uses the DMA API, which is checked, too.
 	for program in $DEBUG_BLOBS; do
-		VM_QEMU='-global virtio-gpu-gl-device.iommu_platform=on' VM_RUN=run-gpu-vm.sh vm_suite gpu "$kernel" "$program" gpu gpu.sh "ttm_blobs=1,$program" 1800
+		VM_QEMU='-global virtio-gpu-gl-device.iommu_platform=on' VM_RUN=run-gpu-vm.sh vm_suite gpu "$kernel" "$program" gpu gpu.sh "ttm_blobs=1,$program$(debug_options "$program")" 1800
 	done
 	# As in hazard_suites(), and what such a kernel takes for itself.
 	export VM_MEMORY=1280

@@ -38,8 +38,9 @@ def files_in(places):
 
 def copied(ours, stock):
     theirs = {run: f"{path}:{n}" for path in files_in(stock) for n, run in runs_of(path)}
-    if not theirs:
-        raise ValueError(f"no code of the kernel's in {' '.join(stock)}")
+    for place in stock:
+        if not files_in([place]):
+            raise ValueError(f"no code of the kernel's in {place}")
     for path in files_in(ours):
         found = [(n, theirs[run]) for n, run in runs_of(path) if run in theirs]
         if found:

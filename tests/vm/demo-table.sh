@@ -37,7 +37,7 @@ export RIG_START=${RIG_START:-$(date +%s)}
 # time_text "LAYER..." KERNEL...: how long it took, and what of the trees and kernels it
 # needs it had to make first. Nothing touches what is looked at once it is there.
 time_text() {
-	local layer kernel path paths=() made=0 cache
+	local layer kernel path paths=() made=0 cache seconds
 	for layer in $1; do
 		paths+=("$(layer_dir "$layer")/src")
 	done
@@ -45,7 +45,8 @@ time_text() {
 		paths+=("$(kernel_dir "$kernel")/boot")
 	done
 	for path in "${paths[@]}"; do
-		[ "$(stat -L -c %Z "$path")" -lt "$RIG_START" ] || made=$((made + 1))
+		seconds=$(stat -L -c %Z "$path" 2>/dev/null) || continue
+		[ "$seconds" -lt "$RIG_START" ] || made=$((made + 1))
 	done
 	case $made in
 	0) cache='with a filled cache' ;;

@@ -327,16 +327,16 @@ layer_fails() {
 		return
 	fi
 	mount_small "$own" 4096
-	# No links: it would go the wrong way if the real one was written to.
-	rm "$own/$base" "$tree"
-	cp -a "$CACHE/$base" "$own/"
-	during "$tree.tmp/var/lib/apt/lists/partial" kill_it "${root[@]}"
-	no_process
+	# No links, through which the real one would be written to.
+	rm -f "$own/$base" "$tree"
+	cp -a "$CACHE/$base/." "$own/$base/"
 	during "$tree.tmp/usr/share/bochs" fill_it "${root[@]}"
 	says "The disk is full: free some space" "error: failed: make the Debian 13 tree with the tools (bochs)"
 	nothing_left
 	[ ! -e "$tree" ] || complain "there is a tree all the same"
 	free_it
+	during "$tree.tmp/var/log/apt/term.log" kill_it "${root[@]}"
+	no_process
 	made_once "${root[@]}"
 	[ -x "$tree/usr/bin/bochs" ] || complain "there is no bochs in it"
 	unmount_small

@@ -54,7 +54,8 @@ add_suite() {
 make_layer() {
 	local suite
 	suite=$(sed -n 's/^# Suite: //p' "$VM_DIR/packages.$2")
-	cp -a --reflink=auto "$(layer_dir base)" "$1"
+	# Its contents, also where it is a link.
+	cp -a --reflink=auto "$(layer_dir base)/." "$1"
 	[ -z "$suite" ] || add_suite "$1" "$suite"
 	# apt needs a resolver and /proc; this is already a private namespace.
 	cat /etc/resolv.conf >"$1/etc/resolv.conf"

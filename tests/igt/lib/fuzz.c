@@ -76,6 +76,14 @@ void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 		done->guests_lost);
 }
 
+void fuzz_assert_done(const struct fuzz_done *done)
+{
+	igt_assert_lt_u64(0, done->host_words);
+	igt_assert_lt_u64(0, done->guest_pages);
+	igt_assert_lt_u64(0, done->guest_turns);
+	igt_assert_lte_u64(done->guests_lost, 1 + fuzz_options.rounds / 5);
+}
+
 /* A file of /proc, indented. */
 static void tell_file(const char *dir, const char *name)
 {

@@ -54,6 +54,8 @@ struct fuzz_rules {
 		      uint32_t want);
 	/* May things fail (never: data be wrong), since the device is gone, say? */
 	bool (*excused)(void);
+	/* The same of a child that looks at what it inherited. */
+	bool (*child_excused)(void);
 };
 
 struct fuzz_player {

@@ -3,11 +3,11 @@
  * A process that is a VMM: see vmm.h.
  */
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "igt.h"
 #include "vmm.h"
 
@@ -125,12 +125,8 @@ void vmm_start(struct vmm *vmm, enum vttm_kind kind, size_t size,
 
 	igt_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks),
 		      0);
-	fflush(NULL);
-	vmm->pid = fork();
-	igt_assert_lte(0, vmm->pid);
+	vmm->pid = child_fork();
 	if (!vmm->pid) {
-		/* Nothing of a failed test may stay behind. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(socks[0]);
 		vmm_main(socks[1], kind, size, bo_flags, vmm_flags);
 		exit(0);
