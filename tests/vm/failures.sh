@@ -259,11 +259,11 @@ kill_vms() {
 }
 
 demo_killed() {
-	# Nobody waits for the second half's trees.
 	during "$copy/build/$kernel/vm/demo-ours.console" kill_vms "${OFFLINE[@]}" "${MAKE[@]}" demo
 	no_process
-	# Large, where others copy what is there.
-	rm -f "$copy/build/$kernel/vm"/demo-*
+	# Large, where others copy what is there. The trees are the second half's, which are
+	# begun meanwhile if the cache has none: who wants one next removes what there is of it.
+	rm -rf --one-file-system "$copy/build/$kernel/vm"/demo-* "$own"/root-*.{tmp,work}
 	verdict demo-killed
 }
 
