@@ -304,7 +304,7 @@ chain_suite() {
 	for try in 1 2 3; do
 		vm_suite gpu "$1" "$2" gpu chain.sh "$3" "$4"
 		if [ "$try" = 3 ] || ! why=$(grep -m 1 -E '^FAIL (l2-ends|l2-kernel-log)' "$raw") ||
-			grep -qE '^FAIL (kernel-log|vm-ends|host-accepts|no-bad-address|l2-host-accepts)' "$raw" ||
+			grep -qE '^FAIL (kernel-log|vm-ends|host-accepts|no-bad-address|l2-host-accepts L1 refused [1-9])' "$raw" ||
 			{ grep -q 'wrong-from-cpu=' "$raw" && grep -q '^FAIL overcommit-data' "$raw"; }; then
 			break
 		fi
