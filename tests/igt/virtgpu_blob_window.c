@@ -16,6 +16,10 @@
  * Description: No range is given to a blob while the host has another one there, or
  *	has not confirmed that it is gone
  *
+ * SUBTEST: window-reuse-waits
+ * Description: While the host has not confirmed that a blob left the window its place is
+ *	nobody's, and who needs it waits
+ *
  * SUBTEST: window-pinned
  * Description: A blob stays where it is while a driver that imports its dma-buf has
  *	its address, and can be evicted when it has not
@@ -69,8 +73,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "igt.h"
 #include "param.h"
@@ -264,9 +270,61 @@ static void test_reuse(void)
 	igt_assert_lt(ROUNDS * (int)window_blobs(), reused);
 }
 
+static unsigned int events_named(const char *name)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < event_count; i++)
+		n += is(&events[i], name);
+	return n;
+}
+
+static void test_reuse_waits(void)
+{
+	unsigned int leaving;
+	int status;
+	pid_t pid;
+
+	require_ttm();
+	make_blobs(2 * window_blobs());
+	for (unsigned int i = 0; i < blobs; i++)
+		touch(i);
+	trace(true);
+	param_set("late_host", "stall", 1);
+	pid = child_fork();
+	if (!pid) {
+		touch(0);
+		_exit(0);
+	}
+	sleep(3);
+	igt_assert_eq(waitpid(pid, &status, WNOHANG), 0);
+	leaving = virtgpu_window_count("leaving");
+	igt_assert_eq_u64(virtgpu_window_count("used"), virtgpu_window_size());
+	trace(false);
+	read_events();
+	igt_assert_lt(0, leaving);
+	igt_assert_eq(events_named("unmap"), leaving);
+	igt_assert_eq(events_named("returned"), 0);
+	igt_assert_eq(events_named("map"), 0);
+
+	trace(true);
+	param_set("late_host", "stall", 0);
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_eq(status, 0);
+	trace(false);
+	read_events();
+	igt_assert_lte(leaving, events_named("returned"));
+	igt_assert_eq(events_named("map"), 1);
+	for (unsigned int i = 0; i < blobs; i++)
+		assert_touched(i);
+	free_blobs();
+}
+
 static void host_accepts(int sig)
 {
 	(void)sig;
+	if (param_exists("late_host", "stall"))
+		param_set("late_host", "stall", 0);
 	if (!param_exists(REFUSES, "map"))
 		return;
 	param_set(REFUSES, "map", 0);
@@ -696,6 +754,8 @@ int igt_main()
 	igt_subtest("window-lru") test_lru();
 	igt_describe("new call: the window's tracepoints tell who was where");
 	igt_subtest("window-reuse") test_reuse();
+	igt_describe("new call: a place in the window waits for the host");
+	igt_subtest("window-reuse-waits") test_reuse_waits();
 	igt_describe("new call: an importer keeps a blob from being evicted");
 	igt_subtest("window-pinned") test_pinned();
 	igt_describe("new call: an importer brings back what was evicted");
