@@ -69,23 +69,48 @@ static int write_file(const char *path, const char *text)
 
 /* ---- Blocks ------------------------------------------------------------ */
 
-/* It may try for ever: somebody else does it, and is stopped. */
-static int set_block(const char *block, const char *state)
+/* Who sets a block's state, which may take for ever. */
+struct setter {
+	pid_t pid;
+	struct timespec start;
+};
+
+static void set_block_begin(struct setter *setter, const char *block,
+			    const char *state)
 {
 	char path[512];
-	int status, waited = 0;
-	pid_t pid;
 
 	snprintf(path, sizeof(path), MEMORY "/%s/state", block);
-	pid = child_fork();
-	if (!pid)
+	*setter = (struct setter){ .pid = child_fork() };
+	if (!setter->pid)
 		_exit(-write_file(path, state));
-	while (!waitpid(pid, &status, WNOHANG)) {
-		usleep(10000);
-		if (waited++ == BLOCK_SECONDS * 100)
-			kill(pid, SIGKILL);
+	igt_nsec_elapsed(&setter->start);
+}
+
+/* Has it ended? It is stopped when it has tried for long enough. */
+static bool set_block_ended(struct setter *setter, int *ret)
+{
+	int status;
+
+	if (!waitpid(setter->pid, &status, WNOHANG)) {
+		if (igt_nsec_elapsed(&setter->start) >
+		    BLOCK_SECONDS * 1000000000ull)
+			kill(setter->pid, SIGKILL);
+		return false;
 	}
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	*ret = WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	return true;
+}
+
+static int set_block(const char *block, const char *state)
+{
+	struct setter setter;
+	int ret;
+
+	set_block_begin(&setter, block, state);
+	while (!set_block_ended(&setter, &ret))
+		usleep(10000);
+	return ret;
 }
 
 /* Another BO in its place; the old one's pages cannot be the new one's. */
@@ -119,7 +144,7 @@ static bool churn(struct kvm_bo *bo, struct kvm_guest *guest, uint32_t seed)
 static void offline_blocks(struct kvm_bo *bo, const void *arg)
 {
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	unsigned int offline = 0, refused = 0, churns = 0;
+	unsigned int offline = 0, refused = 0, churns = 0, meanwhile = 0;
 	struct dirent *entry;
 	DIR *dir = opendir(MEMORY);
 
@@ -128,6 +153,7 @@ static void offline_blocks(struct kvm_bo *bo, const void *arg)
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	while ((entry = readdir(dir))) {
 		struct kvm_guest_job job;
+		struct setter setter;
 		int ret;
 
 		if (strncmp(entry->d_name, "memory", 6))
@@ -135,7 +161,9 @@ static void offline_blocks(struct kvm_bo *bo, const void *arg)
 		for (int i = 0; i < CHURNS_A_BLOCK; i++)
 			if (!churn(bo, guest, SEED + churns++))
 				goto out;
-		ret = set_block(entry->d_name, "offline");
+		set_block_begin(&setter, entry->d_name, "offline");
+		for (; !set_block_ended(&setter, &ret); meanwhile++)
+			churn(bo, guest, SEED + churns++);
 		job = kvm_bo_job(bo, KVM_OP_READ, SEED + churns - 1);
 		kvm_guest_run_ok(guest, &job);
 		kvm_bo_check_counts(bo);
@@ -147,10 +175,12 @@ static void offline_blocks(struct kvm_bo *bo, const void *arg)
 			refused++;
 		}
 	}
-	igt_info("%u blocks went offline and back, %u could not; %u BOs\n",
-		 offline, refused, churns);
+	igt_info(
+		"%u blocks went offline and back, %u could not; %u BOs, %u of them meanwhile\n",
+		offline, refused, churns, meanwhile);
 	igt_assert_lt(0, offline);
 	igt_assert_lt(0, refused);
+	igt_assert_lt(0, meanwhile);
 out:
 	closedir(dir);
 	kvm_guest_destroy(guest);
