@@ -173,6 +173,8 @@ static void touch_bo(struct kvm_bo *bo, const void *arg)
 	if (touch_first(bo, guest, touch) &&
 	    touch_both_ways(bo, guest, touch->gpa))
 		kvm_bo_check_counts(bo);
+	/* Nothing takes a PTE away here. */
+	igt_assert_eq_u64(guest->retries, 0);
 	kvm_guest_destroy(guest);
 }
 

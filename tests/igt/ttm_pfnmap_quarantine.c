@@ -125,8 +125,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "child.h"
-#include "grace.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "param.h"
@@ -512,17 +512,25 @@ static const struct taking {
 };
 #define TAKINGS (sizeof(takings) / sizeof(takings[0]))
 
+/* Of RCU or SRCU. A wait may call another of them: it is counted more than once then. */
+static const char *const grace_periods[] = {
+	"synchronize_rcu",  "synchronize_rcu_expedited",
+	"synchronize_srcu", "synchronize_srcu_expedited",
+	"rcu_barrier",	    "srcu_barrier",
+	"__wait_rcu_gp",
+};
+
 /* How often anybody waited for a grace period meanwhile; shared with the VMM. */
 static uint64_t *waits;
 
 static void take_and_count(struct kvm_bo *bo, const struct taking *taking)
 {
-	const uint64_t before = grace_waits();
+	const uint64_t before = calls_counted();
 
 	alarm(WAIT_SECONDS);
 	taking->take(bo);
 	alarm(0);
-	*waits = grace_waits() - before;
+	*waits = calls_counted() - before;
 }
 
 static void take_pages(struct kvm_bo *bo, const void *arg)
@@ -575,10 +583,10 @@ static void wait_for_srcu(void)
 	uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
 	void *map = vttm_mmap(fd, handle, BO_SIZE);
 	int slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-	uint64_t before = grace_waits();
+	uint64_t before = calls_counted();
 
 	kvm_guest_unmap(guest, slot);
-	igt_assert_lt_u64(before, grace_waits());
+	igt_assert_lt_u64(before, calls_counted());
 	kvm_guest_destroy(guest);
 	close(fd);
 }
@@ -586,10 +594,10 @@ static void wait_for_srcu(void)
 /* With more than one CPU, membarrier() is a grace period of RCU. */
 static void wait_for_rcu(void)
 {
-	uint64_t before = grace_waits();
+	uint64_t before = calls_counted();
 
 	igt_assert_eq(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), 0);
-	igt_assert_lt_u64(before, grace_waits());
+	igt_assert_lt_u64(before, calls_counted());
 }
 
 /* On stock no guest can use the BO, so the test is over where it begins. */
@@ -720,7 +728,9 @@ int igt_main_args("", options, help, option, NULL)
 		waits = mmap(NULL, sizeof(*waits), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		igt_assert(report != MAP_FAILED && waits != MAP_FAILED);
-		graces = grace_watch();
+		graces = calls_watch(grace_periods,
+				     sizeof(grace_periods) /
+					     sizeof(grace_periods[0]));
 	}
 
 	igt_describe("twin: every BO that a guest saw stays in quarantine");

@@ -145,19 +145,6 @@ static uint32_t old_pages_of_new(struct client *client, size_t size,
 	return old;
 }
 
-static int hold_page(struct kvm_guest *guest)
-{
-	struct kvm_hold_map map = {
-		.gfn = KVM_GUEST_GPA / KVM_GUEST_PAGE + HELD_PAGE,
-		.vcpu_fd = guest->vcpu_fd,
-	};
-	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
-
-	igt_assert_f(hold >= 0, "kvm_hold.ko is not loaded\n");
-	igt_assert_eq(ioctl(hold, KVM_HOLD_MAP, &map), 0);
-	return hold;
-}
-
 static void client_init(struct client *client, uint32_t flags, bool hold)
 {
 	struct vttm_counters counters;
@@ -171,7 +158,7 @@ static void client_init(struct client *client, uint32_t flags, bool hold)
 	kvm_guest_run_ok(client->guest, &all_of_it);
 	for (uint32_t i = 0; i < BO_PAGES; i++)
 		client->old[i] = bo_pfn(client, &bo, i);
-	client->hold = hold ? hold_page(client->guest) : -1;
+	client->hold = hold ? kvm_hold_page(client->guest, HELD_PAGE) : -1;
 	kvm_guest_unmap(client->guest, slot);
 	bo_free(client, &bo);
 	vttm_counters(client->fd, &counters);

@@ -2,11 +2,14 @@
 /*
  * A vttm BO as guest memory: see kvm_bo.h.
  */
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "igt.h"
 #include "kvm_bo.h"
+#include "kvm_hold.h"
 
 /* Much longer than any of them takes, also under an emulator. */
 #define TEST_SECONDS 300
@@ -199,4 +202,17 @@ void kvm_bo_run(enum vttm_kind kind, const struct kvm_bo_test *test)
 	igt_fork(child, 1) run_in_child(kind, test);
 	igt_waitchildren_timeout(TEST_SECONDS, "a KVM test does not end");
 	kvm_bo_assert_nothing_left(kind);
+}
+
+int kvm_hold_page(const struct kvm_guest *guest, uint32_t page)
+{
+	struct kvm_hold_map map = {
+		.gfn = KVM_GUEST_GPA / KVM_GUEST_PAGE + page,
+		.vcpu_fd = guest->vcpu_fd,
+	};
+	int hold = open("/dev/kvm_hold", O_RDWR | O_CLOEXEC);
+
+	igt_assert_f(hold >= 0, "kvm_hold.ko is not loaded\n");
+	igt_assert_eq(ioctl(hold, KVM_HOLD_MAP, &map), 0);
+	return hold;
 }

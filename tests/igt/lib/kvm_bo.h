@@ -89,4 +89,11 @@ void kvm_bo_run(enum vttm_kind kind, const struct kvm_bo_test *test);
 /* The last part alone, for tests that are not run by kvm_bo_run(). */
 void kvm_bo_assert_nothing_left(enum vttm_kind kind);
 
+/*
+ * KVM holds page @page of the guest's BO at KVM_GUEST_GPA as it does for a nested guest
+ * (tests/kmod/kvm_hold.c): under "counted", too, something stays. Until the returned file
+ * descriptor is closed.
+ */
+int kvm_hold_page(const struct kvm_guest *guest, uint32_t page);
+
 #endif

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls of the functions that wait for a grace period.
+ * Calls of functions of the kernel, counted by its kprobe events.
  */
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "grace.h"
+#include "calls.h"
 #include "igt.h"
 
 #define TRACING "/sys/kernel/tracing/"
-#define GROUP "rig_grace"
-
-/* A wait may call another of them: it is counted more than once then. */
-static const char *const waits[] = {
-	"synchronize_rcu",  "synchronize_rcu_expedited",
-	"synchronize_srcu", "synchronize_srcu_expedited",
-	"rcu_barrier",	    "srcu_barrier",
-	"__wait_rcu_gp",
-};
-#define WAITS (sizeof(waits) / sizeof(waits[0]))
+#define GROUP "rig_calls"
 
 /* A command a write; stdio would seek, which such files refuse. */
 static bool tracefs_write(const char *path, const char *text)
@@ -32,7 +23,7 @@ static bool tracefs_write(const char *path, const char *text)
 	return ok;
 }
 
-static bool watching;
+static size_t watched;
 
 static void remove_probes(int sig)
 {
@@ -42,7 +33,7 @@ static void remove_probes(int sig)
 	tracefs_write(TRACING "options/record-cmd", "1");
 }
 
-bool grace_watch(void)
+bool calls_watch(const char *const functions[], size_t count)
 {
 	char line[128];
 
@@ -53,18 +44,18 @@ bool grace_watch(void)
 	igt_install_exit_handler(remove_probes);
 	/* The names of tasks would be noted in __schedule(), by patching it. */
 	igt_assert(tracefs_write(TRACING "options/record-cmd", "0"));
-	for (size_t i = 0; i < WAITS; i++) {
-		snprintf(line, sizeof(line), "p:" GROUP "/grace_%s %s",
-			 waits[i], waits[i]);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(line, sizeof(line), "p:" GROUP "/calls_%s %s",
+			 functions[i], functions[i]);
 		igt_assert_f(tracefs_write(TRACING "kprobe_events", line),
 			     "%s: %s\n", line, strerror(errno));
 	}
 	igt_assert(tracefs_write(TRACING "events/" GROUP "/enable", "1"));
-	watching = true;
+	watched = count;
 	return true;
 }
 
-uint64_t grace_waits(void)
+uint64_t calls_counted(void)
 {
 	unsigned long long hits, missed;
 	unsigned int found = 0;
@@ -72,16 +63,16 @@ uint64_t grace_waits(void)
 	char line[256];
 	FILE *file;
 
-	if (!watching)
+	if (!watched)
 		return 0;
 	file = fopen(TRACING "kprobe_profile", "re");
 	igt_assert(file);
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " grace_%*s %llu %llu", &hits, &missed) == 2) {
+		if (sscanf(line, " calls_%*s %llu %llu", &hits, &missed) == 2) {
 			calls += hits + missed;
 			found++;
 		}
 	fclose(file);
-	igt_assert_eq(found, WAITS);
+	igt_assert_eq_u64(found, watched);
 	return calls;
 }
