@@ -12,7 +12,7 @@ unset PLAN
 RESULTS=${RESULTS:-$BUILD/results}
 RAW=$RESULTS/raw
 # Ways to boot, and builds, see guest/refusals.sh.
-REFUSALS='usual nopat command-line command-line-bad unneeded encrypted sev-es'
+REFUSALS='usual nopat command-line command-line-bad unneeded encrypted sev-es acrn'
 
 # plan SUITE KERNEL FILE: what is to run. FILE is the name of the test program or of the
 # script, perhaps with ".POLICY" or what else is special; results.py makes class names of it.
@@ -396,7 +396,7 @@ stream() {
 	VM_APPEND=nopat vm_suite refusals "$1" refusals.nopat check refusals.sh nopat 300
 	VM_APPEND=ttm.pfnmap=radeon,vttm vm_suite refusals "$1" refusals.command-line check refusals.sh command-line 300
 	VM_APPEND=ttm.pfnmap=amd/gpu vm_suite refusals "$1" refusals.command-line-bad check refusals.sh command-line-bad 300
-	for program in unneeded encrypted sev-es; do
+	for program in unneeded encrypted sev-es acrn; do
 		"$VM_DIR/overlay.sh" "$1" $program
 		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd
 		vm_suite refusals "$1" refusals.$program $program refusals.sh $program 300

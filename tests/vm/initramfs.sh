@@ -50,9 +50,9 @@ ours)
 	own+=("$BUILD/$kernel/ttm/ttm.ko")
 	[[ " $* " != *" virtio-gpu "* ]] || own+=("$BUILD/$kernel/virtio/virtio-gpu.ko")
 	;;
-unneeded | encrypted | sev-es | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
+unneeded | encrypted | sev-es | acrn | naive) own+=("$BUILD/$kernel/ttm-$flavour/ttm.ko") ;;
 stock) ;;
-*) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded, encrypted, sev-es or naive" ;;
+*) die "there is no ttm.ko called $flavour" "use ours, stock, unneeded, encrypted, sev-es, acrn or naive" ;;
 esac
 for module in "$BUILD/$kernel"/vttm/*.ko "$BUILD/$kernel"/kmod/*.ko; do
 	[ ! -f "$module" ] || own+=("$module")

@@ -11,6 +11,7 @@
 # overlay.sh KERNEL encrypted: build/KERNEL/ttm-encrypted = ours, told that the memory
 # is encrypted (SME), which no machine without the hardware can be made to say.
 # overlay.sh KERNEL sev-es: build/KERNEL/ttm-sev-es = the same for a CPU with SEV-ES.
+# overlay.sh KERNEL acrn: build/KERNEL/ttm-acrn = the same for ACRN's service VM.
 # overlay.sh KERNEL naive: build/KERNEL/ttm-naive = ours with the policy "naive",
 # with which the hazard tests show what is wrong with marking alone.
 # Nothing is touched that did not change.
@@ -76,6 +77,14 @@ write_config() {
 			#include <asm/cpufeature.h>
 			#undef boot_cpu_has
 			#define boot_cpu_has(bit) ((bit) == X86_FEATURE_SEV_ES || cpu_has(&boot_cpu_data, bit))
+		END
+		;;
+	acrn)
+		cat <<-'END'
+			#include <asm/hypervisor.h>
+			#undef CONFIG_ACRN_HSM
+			#define CONFIG_ACRN_HSM 1
+			#define x86_hyper_type X86_HYPER_ACRN
 		END
 		;;
 	esac >>"$1/ttm_pfnmap_config.h"
@@ -231,6 +240,11 @@ encrypted)
 sev-es)
 	part ttm-sev-es make_ttm sev-es
 	build ttm-sev-es "ttm.ko as for a CPU with SEV-ES,"
+	exit
+	;;
+acrn)
+	part ttm-acrn make_ttm acrn
+	build ttm-acrn "ttm.ko as for ACRN's service VM,"
 	exit
 	;;
 naive)

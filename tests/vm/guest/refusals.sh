@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# refusals.sh usual|nopat|command-line|command-line-bad|unneeded|encrypted|sev-es: who
+# refusals.sh usual|nopat|command-line|command-line-bad|unneeded|encrypted|sev-es|acrn: who
 # may opt in, who may not and is told why, and what stays true afterwards. With
 # "command-line" and "command-line-bad" ttm.pfnmap= is a word of the kernel's command
 # line. "unneeded" runs a ttm.ko that was built as for a kernel whose KVM does not guess,
 # "encrypted" one that is told that SME is active, "sev-es" one that is told that the CPU
-# has SEV-ES.
+# has SEV-ES, "acrn" one that is told that this is ACRN's service VM.
 
 . /guest/checks.sh
 VM_OPS=/sys/module/vttm/parameters/vm_ops
@@ -132,6 +132,9 @@ named() {
 	modprobe vttm "driver=$1" optin=0
 	check "named-$1-by-parameter-is-refused" active ""
 	check "named-$1-by-parameter-says-why-once" told_once "vttm.0: not opted in: $2"
+	fresh "pfnmap=$1"
+	modprobe vttm "driver=$1"
+	check "named-$1-by-both-says-why-once" told_once "vttm.0: not opted in: $2"
 }
 
 # vm_ops VALUE: what no name tells is found at the first mapping, before a page is
@@ -249,6 +252,36 @@ vfio() {
 	modprobe -r vfio
 }
 
+# ttm.ko comes when VFIO's core was announced and is not there: it misses the core, and meets
+# what would map.
+vfio_at_once() {
+	unloaded
+	load slow_vfio || return
+	modprobe vfio &
+	pid=$!
+	n=0
+	while [ "$(cat /sys/module/slow_vfio/parameters/waiting)" = N ] && [ $n -lt 100 ]; do
+		n=$((n + 1))
+		usleep 100000
+	done
+	fresh
+	modprobe vttm
+	check vfio-at-once-is-missed active "vttm.0 reserved"
+	check vfio-at-once-was-coming [ "$(cat /sys/module/slow_vfio/parameters/waiting)" = Y ]
+	echo Y >/sys/module/slow_vfio/parameters/go_on
+	check vfio-at-once-loads wait $pid
+	check vfio-at-once-type1-is-refused refused 'Device or resource busy' modprobe vfio_iommu_type1
+	check vfio-at-once-says-why told "vfio_iommu_type1 is not loaded: it would map BO pages"
+	check vfio-at-once-type1-is-not-there not loaded vfio_iommu_type1
+	check vfio-at-once-walk walks ok
+	fresh pfnmap_policy=counted
+	modprobe vttm
+	check vfio-at-once-counted-type1-loads modprobe vfio_iommu_type1
+	fresh
+	modprobe -r vfio_iommu_type1 vfio
+	rmmod slow_vfio
+}
+
 # Refused and allowed loads, in turn.
 vfio_leaks_nothing() {
 	unloaded
@@ -309,6 +342,7 @@ usual() {
 	drivers
 	check drivers-leak-nothing drivers_leak_nothing
 	vfio
+	vfio_at_once
 	check vfio-leaks-nothing vfio_leaks_nothing
 	unload
 }
@@ -376,6 +410,10 @@ sev_es() {
 	unsound sev-es "SEV-ES guests can move to another process"
 }
 
+acrn() {
+	unsound acrn "ACRN's service VM"
+}
+
 unneeded() {
 	fresh
 	modprobe vttm
@@ -389,7 +427,7 @@ unneeded() {
 # What opting in comes to in such a machine. (Tests that force one have names that say so.)
 case "$1" in
 usual | command-line) echo "TTM-PFNMAP-POLICY reserved" ;;
-nopat | encrypted | sev-es) echo "TTM-PFNMAP-POLICY counted" ;;
+nopat | encrypted | sev-es | acrn) echo "TTM-PFNMAP-POLICY counted" ;;
 esac
 load drm && load_kvm || exit 1
 "$(echo "$1" | tr - _)"

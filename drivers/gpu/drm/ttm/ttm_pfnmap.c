@@ -45,6 +45,9 @@
 #include <asm/cpufeature.h>
 #include <asm/memtype.h>
 #endif
+#if IS_ENABLED(CONFIG_ACRN_HSM)
+#include <asm/hypervisor.h>
+#endif
 
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_device.h>
@@ -406,8 +409,8 @@ void __ttm_pfnmap_device_fini(struct ttm_device *bdev)
  * VFIO type1 maps any reserved page for DMA without holding it and without an
  * MMU notifier, and forgets by itself when to stop (VFIO_DMA_MAP_FLAG_VADDR
  * hands its mm over). Reserved pages and VFIO must never meet: the policy is not
- * used while VFIO's core is there, and the core cannot be loaded while a page may
- * be reserved. Pages that are counted VFIO refuses, as it does those of stock TTM.
+ * used while VFIO's core is there, and neither the core nor type1 can be loaded while
+ * a page may be reserved. Pages that are counted VFIO refuses, as it does those of stock TTM.
  */
 static bool ttm_pfnmap_vfio_coming;
 
@@ -440,21 +443,20 @@ static int ttm_pfnmap_module_event(struct notifier_block *nb,
 				   unsigned long event, void *data)
 {
 	struct module *mod = data;
+	bool core = !strcmp(mod->name, "vfio");
 	int ret = NOTIFY_DONE;
 
-	if (strcmp(mod->name, "vfio"))
+	/* What maps comes later: should the core have come just before this notifier. */
+	if (!core && strcmp(mod->name, "vfio_iommu_type1"))
 		return ret;
 
 	mutex_lock(&ttm_pfnmap_devices_lock);
-	if (event == MODULE_STATE_GOING) {
-		ttm_pfnmap_vfio_coming = false;
-	} else if (event != MODULE_STATE_COMING) {
-		ttm_pfnmap_vfio_coming = true;
-	} else if (ttm_pfnmap_reserved_in_use()) {
-		pr_err("vfio is not loaded: it would map BO pages for DMA and never learn that they are gone. Load ttm with pfnmap_policy=counted to use it\n");
+	if (event == MODULE_STATE_COMING && ttm_pfnmap_reserved_in_use()) {
+		pr_err("%s is not loaded: it would map BO pages for DMA and never learn that they are gone. Load ttm with pfnmap_policy=counted to use it\n",
+		       mod->name);
 		ret = notifier_from_errno(-EBUSY);
-	} else {
-		ttm_pfnmap_vfio_coming = true;
+	} else if (core) {
+		ttm_pfnmap_vfio_coming = event != MODULE_STATE_GOING;
 	}
 	mutex_unlock(&ttm_pfnmap_devices_lock);
 	return ret;
@@ -509,6 +511,16 @@ static bool ttm_pfnmap_sev_es(void)
 #endif
 }
 
+/* acrn_vm_ram_map() maps a PFN for good, and takes no reference to a reserved one. */
+static bool ttm_pfnmap_acrn(void)
+{
+#if IS_ENABLED(CONFIG_ACRN_HSM)
+	return x86_hyper_type == X86_HYPER_ACRN;
+#else
+	return false;
+#endif
+}
+
 static bool ttm_pfnmap_pat_enabled(void)
 {
 #ifdef CONFIG_X86
@@ -548,6 +560,8 @@ static const char *ttm_pfnmap_reserved_unsound(void)
 		return "the kernel runs with nopat; reserved pages would be uncached";
 	if (ttm_pfnmap_sev_es())
 		return "SEV-ES guests can move to another process with pages they hold";
+	if (ttm_pfnmap_acrn())
+		return "ACRN's service VM; its guests would keep reserved pages for good";
 	if (ttm_pfnmap_vfio_present())
 		return "VFIO is loaded; it would map reserved pages for DMA";
 	return NULL;
@@ -594,7 +608,10 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
 		ret = policy ? 0 : -EBUSY;
 	}
 	if (ret) {
-		pr_warn("%s: not opted in: %s\n", dev->name, why);
+		/* Once, though the administrator and the driver may both ask. */
+		if (dev->refused != why)
+			pr_warn("%s: not opted in: %s\n", dev->name, why);
+		dev->refused = why;
 		return ret;
 	}
 
@@ -617,7 +634,8 @@ static int ttm_pfnmap_enable_locked(struct ttm_pfnmap_dev *dev)
  *
  * Context: May sleep. Not for use under a BO's reservation or mmap_lock.
  * Return: 0, also if ttm.pfnmap= has opted the device in and the driver asks for
- * the first time, or with one line in the kernel log that says why:
+ * the first time, or with one line in the kernel log that says why (not again for
+ * the same reason):
  * -EINVAL for NULL, -ENODEV if @bdev was not initialised or there was no memory
  * for the mode then, -EALREADY if it opted in before, -EBUSY if it has BOs that
  * can be mapped or if ttm.pfnmap_policy= forces a policy that is not sound here,

@@ -83,6 +83,7 @@ enum ttm_pfnmap_state {
  * @name: dev_name() of its struct device
  * @state: enum ttm_pfnmap_state
  * @by_parameter: opted in by ttm.pfnmap=, and the driver has not asked yet
+ * @refused: why the mode was last refused, or NULL
  * @policy: for new exposures, while @state is IDLE or ACTIVE
  * @chunks_marked: marked now
  * @pages_marked: marked now, the quarantined ones included
@@ -100,6 +101,7 @@ struct ttm_pfnmap_dev {
 	char name[32];
 	atomic_t state;
 	bool by_parameter;
+	const char *refused;
 	const struct ttm_pfnmap_policy *policy;
 	atomic_long_t chunks_marked;
 	atomic_long_t pages_marked;
