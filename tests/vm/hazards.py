@@ -16,7 +16,7 @@ import re
 import sys
 
 POLICIES = {
-    "hazards": ("naive", "reserved", "counted"),
+    "hazards": ("naive", "reserved", "reuse", "counted"),
     "blobs": ("stock", "ttm_blobs"),
     "intel": ("naive", "reserved", "counted"),
 }
@@ -108,8 +108,8 @@ TRIED = {
 NAIVE = """\
 Under the policy naive, the mark alone, a test ends when it has shown the defect; "nothing
 seen" is of those that cannot be sure to (natural timing, 2 ms) or have nothing to show
-(read-only). Under the others it must hold. Each cell quotes the line in which a test sums
-up what it did.
+(read-only). Under the others it must hold; "reuse" is reserved with pfnmap_reuse=Y. Each cell quotes the
+line in which a test sums up what it did.
 """
 EXPECTED = {
     "hazards": NAIVE,

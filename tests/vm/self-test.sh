@@ -40,10 +40,10 @@ results() {
 		"$inside/${OUT:-.}" "$inside/allowed"
 }
 
-# suite SUITE COMMAND: what check.sh notes of a suite.
+# suite SUITE COMMAND...: what check.sh notes of a suite.
 suite() {
 	: >"$dir/said"
-	RESULTS=$dir "$VM_DIR/check.sh" --suite "$1" "$kernel" self-test "$2" >"$dir/noise" 2>&1 || return 0
+	RESULTS=$dir "$VM_DIR/check.sh" --suite "$1" "$kernel" self-test "${@:2}" >"$dir/noise" 2>&1 || return 0
 	cp "$dir/raw/$1.$kernel.self-test.txt" "$dir/said"
 }
 
@@ -112,8 +112,10 @@ suite bench true
 said suite-without-a-result "FAIL suite-exit it ended well without the result of a single test"
 suite bench false
 said suite-that-fails "FAIL suite-exit exit 1 without a failed test"
-suite demo true
+suite demo printf '%s\n' "Proved in 1 s: this. Next: Documentation" "Proved in 1 s: that. Next: Documentation"
 said suite-demo-passes "PASS suite-exit"
+suite demo printf '%s\n' "Proved in 1 s: this. Next: Documentation"
+said suite-demo-that-proves-half "FAIL suite-exit it ended well without the result of a single test"
 
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words

@@ -45,6 +45,7 @@ load virtio_pci && load_kvm || exit 1
 # For the names of tasks a tracer patches the scheduler, which the emulation may miss.
 echo 0 >$trace/options/record-cmd
 load virtio-gpu "$mode" || exit 1
+hung_tasks "$mode"
 timeout=/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms
 if [ "$(cat $timeout)" = 5000 ]; then
 	echo "PASS default-timeout"

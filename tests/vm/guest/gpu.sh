@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# gpu.sh ttm_blobs=0|1 PROGRAM... [OPTION...]: run IGT test programs on virtio-gpu, with
-# TTM in charge of its window or without. See run-gpu-vm.sh for the host's side.
+# gpu.sh ttm_blobs=0|1|debian PROGRAM... [OPTION...]: run IGT test programs on virtio-gpu,
+# with TTM in charge of its window or without, or on Debian's own modules, that ttm_blobs=0
+# is to be like. See run-gpu-vm.sh for the host's side.
 
 mode=$1
 shift
@@ -19,14 +20,28 @@ load virtio_pci && load_kvm || exit 1
 # Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
 load drm_kms_helper fbdev_emulation=0 || exit 1
 # The tests that are not about a late host are not to depend on how busy it is.
-load virtio-gpu "$mode" ttm_blobs_timeout_ms=30000 || exit 1
+if [ "$mode" = debian ]; then
+	load virtio-gpu || exit 1
+else
+	load virtio-gpu "$mode" ttm_blobs_timeout_ms=30000 || exit 1
+fi
 # Without it the tests would test the other kind of window.
-if [ "$(cat /sys/module/virtio_gpu/parameters/ttm_blobs)" != "$(echo "${mode#*=}" | tr 01 NY)" ]; then
+if [ "$mode" = debian ]; then
+	[ ! -e /sys/module/virtio_gpu/parameters/ttm_blobs ] && echo "PASS mode" ||
+		echo "FAIL mode virtio-gpu is not Debian's"
+elif [ "$(cat /sys/module/virtio_gpu/parameters/ttm_blobs)" != "$(echo "${mode#*=}" | tr 01 NY)" ]; then
 	echo "FAIL mode virtio-gpu is not loaded with $mode"
 elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; then
 	echo "FAIL mode TTM does not manage the window: $(dmesg | grep ttm_blobs | tail -n 1)"
 else
 	echo "PASS mode"
+fi
+# What the command line asks for.
+policy=$(sed -n 's/.*\bttm.pfnmap_policy=\([a-z]*\).*/\1/p' /proc/cmdline)
+if [ "$mode" = ttm_blobs=1 ]; then
+	[ "$(awk '{ print $NF }' /sys/module/ttm/parameters/pfnmap_active)" = "${policy:-reserved}" ] &&
+		echo "PASS policy-${policy:-reserved}" ||
+		echo "FAIL policy-${policy:-reserved} of the devices: $(cat /sys/module/ttm/parameters/pfnmap_active)"
 fi
 # A debug kernel checks the use of the DMA API, if the device uses it.
 case "$(uname -r)" in
@@ -35,8 +50,7 @@ case "$(uname -r)" in
 		echo "FAIL dma-api the device does not use the DMA API"
 	;;
 esac
-# Whoever waits for the host can be killed, or knows a bound. (The stock twins do not.)
-[ "$mode" = ttm_blobs=0 ] || echo 60 >/proc/sys/kernel/hung_task_timeout_secs
+hung_tasks "$mode"
 for module in late_host host_map_info host_refuses dmabuf_use; do
 	load $module || exit 1
 done
@@ -49,11 +63,17 @@ program_options=$(printf '%s\n' "$@" | grep '^--')
 for program; do
 	[ "${program#--}" = "$program" ] || continue
 	# Where the stock driver's mappings are moved, or unmapped in part.
-	[ "$mode $program" != 'ttm_blobs=0 virtgpu_blob_window' ] || announce 'freeing invalid memtype'
+	case "$mode $program" in
+	ttm_blobs=1*) ;;
+	*virtgpu_blob_window) announce 'freeing invalid memtype' ;;
+	esac
 	one_program "$program"
-	[ "$mode $program" != 'ttm_blobs=0 virtgpu_blob_window' ] || announce_end
+	case "$mode $program" in
+	ttm_blobs=1*) ;;
+	*virtgpu_blob_window) announce_end ;;
+	esac
 done
-cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
+[ "$mode" = debian ] || cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
 rmmod late_host host_map_info host_refuses dmabuf_use
 [ ! -d /sys/module/vttm ] || rmmod vttm
 gpu_unload && echo "PASS unload-virtio_gpu" ||

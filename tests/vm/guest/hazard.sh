@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# hazard.sh POLICY [SWAPOUTS]: the hazard tests under one policy: reserved,
-# counted, or naive, which only the test build of ttm.ko has. The naive mark must
+# hazard.sh POLICY [SWAPOUTS]: the hazard tests under one policy: reserved, reuse (the
+# same with pfnmap_reuse=Y), counted, or naive, which only the test build of ttm.ko has. The naive mark must
 # break what the others must not; what the kernel says of it is announced.
 
 swapouts=${2:-900}

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# igt.sh [policy=POLICY] [PROGRAM...]: run IGT test programs, all of them by
-# default, on vttm with a twin that never opted in. results.py reads what is printed.
+# igt.sh [policy=POLICY] [each] [PROGRAM...]: run IGT test programs, all of them by
+# default, on vttm with a twin that never opted in. After each all pages of the machine are
+# compared with the mode's books; with "each" after each subtest. results.py reads what is
+# printed.
 
 parameters=
 wanted=reserved
@@ -13,6 +15,11 @@ policy=*)
 	shift
 	;;
 esac
+if [ "${1:-}" = each ]; then
+	# shellcheck disable=SC2034 # for one_program
+	after_each=verify_check
+	shift
+fi
 # shellcheck disable=SC2086 # none or one
 vttm_modules "$wanted" $parameters
 # For the tests of what a VM still holds, of who may have a reference, of when a page is

@@ -59,12 +59,17 @@ verify_check() {
 	/files/verify_pages check /tmp/reserved "verify-pages-$1" || echo "FAIL verify-pages-$1 exit $?"
 }
 
-# hazard_modules POLICY: all that the hazard tests need.
+# hazard_modules POLICY: all that the hazard tests need. "reuse" is reserved with reuse.
 hazard_modules() {
 	wanted=$1
+	reuse=
+	if [ "$wanted" = reuse ]; then
+		wanted=reserved
+		reuse=pfnmap_reuse=Y
+	fi
 	load drm || exit 1
 	[ "$wanted" = naive ] || verify_baseline
-	load ttm pfnmap_policy="$wanted" || exit 1
+	load ttm pfnmap_policy="$wanted" $reuse || exit 1
 	load drm_ttm_helper && load_kvm || exit 1
 	for module in slow_release kvm_hold; do
 		load $module || exit 1
@@ -96,6 +101,13 @@ hazards() {
 hazards_end_program() {
 	echo "TTM-PFNMAP-PROGRAM-END $program"
 	[ "$wanted" = naive ] || verify_check "$program"
+	[ -z "$reuse" ] || pages_reused
+}
+
+pages_reused() {
+	n=$(awk 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "pages_reused") col = i }
+		$1 == "total" { print $col }' /sys/kernel/debug/ttm_pfnmap)
+	[ "$n" -gt 0 ] && echo "PASS pages-are-reused $n of them" || echo "FAIL pages-are-reused not one"
 }
 
 hazards_end() {
@@ -125,19 +137,21 @@ unreported() {
 
 # one_program NAME [SUBTESTS]: of /igt, under this boot's policy; all of its subtests
 # or those that a regular expression describes. With $program_options, if there are any.
+# With $after_each they get a process each, and it is called with the name of each.
 one_program() {
 	echo "TTM-PFNMAP-PROGRAM $1 $(policy)"
 	: >/tmp/igt.log
 	"/igt/$1" --list-subtests | grep -xE "${2:-.*}" >/tmp/igt.list
 	sed 's/^/TTM-PFNMAP-LISTED /' /tmp/igt.list
 	# shellcheck disable=SC2086 # one option a word
-	run "/igt/$1" ${program_options:-} ${2:+--run-subtest "$(tr '\n' , </tmp/igt.list)"}
+	[ -n "${after_each:-}" ] || run "/igt/$1" ${program_options:-} ${2:+--run-subtest "$(tr '\n' , </tmp/igt.list)"}
 	# A crash ends the program: the rest gets a process each.
 	unreported >/tmp/igt.rest
 	while read -r subtest; do
 		echo "TTM-PFNMAP-AGAIN $subtest"
 		# shellcheck disable=SC2086 # one option a word
 		run "/igt/$1" ${program_options:-} --run-subtest "$subtest" </dev/null
+		${after_each:-:} "$subtest"
 	done </tmp/igt.rest
 	echo "TTM-PFNMAP-PROGRAM-END $1"
 }
@@ -190,6 +204,10 @@ gpu_used() {
 		sed -n 's/^total: .* used \([0-9]*\) .*/\1/p' /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm
 	} | awk '{ n += $1 } END { print n + 0 }'
 }
+
+# hung_tasks MODE: with TTM whoever waits for the host can be killed, or knows a bound: the
+# kernel complains of others earlier than by itself. (The stock twins do not.)
+hung_tasks() { [ "$1" != ttm_blobs=1 ] || echo 60 >/proc/sys/kernel/hung_task_timeout_secs; }
 
 # gpu_unload: what was closed may still be on its way, and the stock driver warns of that.
 # Nor does it like to be asked while ranges leave its list, which debugfs has no lock for.

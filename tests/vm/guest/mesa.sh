@@ -10,6 +10,7 @@ gpu_disk || exit 1
 # Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
 load drm_kms_helper fbdev_emulation=0 || exit 1
 load virtio-gpu "$mode" || exit 1
+hung_tasks "$mode"
 
 echo "TTM-PFNMAP-POLICY $([ "$mode" = ttm_blobs=1 ] && echo ttm_blobs || echo stock)"
 export VK_DRIVER_FILES=/usr/share/vulkan/icd.d/virtio_icd.json
