@@ -70,6 +70,20 @@
  */
 
 /**
+ * SUBTEST: %s-cpu-caching-%s
+ * Description: regression: The CPU's PTEs are of the BO's memory type
+ *
+ * arg[1]:
+ * @mode:	the opted-in device
+ * @stock:	the twin
+ *
+ * arg[2]:
+ * @cached:	write-back BO
+ * @wc:		write-combined BO
+ * @uc:		uncached BO
+ */
+
+/**
  * SUBTEST: %s-above-4g
  * Description: The BO lies above 4 GiB in the guest
  *
@@ -118,6 +132,7 @@
 
 #include "igt.h"
 #include "kvm_bo.h"
+#include "pte.h"
 
 #define SEED_HOST 0x11223344
 #define SEED_GUEST 0x55667788
@@ -333,6 +348,24 @@ static const struct {
 	{ "7188k", KVM_BO_KIB(7188) }, { "64m", KVM_BO_MIB(64) },
 };
 
+/* Of kvm_bo_cachings. Linux means UC-, which an MTRR can make WC, where it says uncached. */
+static const enum pte_cache pte_caches[KVM_BO_CACHINGS] = {
+	PTE_CACHE_WB,
+	PTE_CACHE_WC,
+	PTE_CACHE_UC_MINUS,
+};
+
+static void cpu_caching(struct kvm_bo *bo, const void *wanted)
+{
+	volatile const char *map = bo->map;
+
+	for (uint32_t i = 0; i < bo->pages; i++) {
+		(void)map[i * KVM_GUEST_PAGE];
+		igt_assert_eq(pte_cache(&map[i * KVM_GUEST_PAGE]),
+			      *(const enum pte_cache *)wanted);
+	}
+}
+
 static const struct {
 	const char *name;
 	enum kvm_guest_mode mode;
@@ -417,6 +450,19 @@ static void other_subtests(enum vttm_kind kind)
 			      kvm_bo_cachings[i].name) kvm_bo_run(kind, &test);
 	}
 
+	test.stock_works = true;
+	for_each_index(i, kvm_bo_cachings)
+	{
+		test.fn = cpu_caching;
+		test.arg = &pte_caches[i];
+		test.flags = kvm_bo_cachings[i].flags;
+		igt_describe(
+			"regression: the CPU's PTEs are of the BO's type.");
+		igt_subtest_f("%s-cpu-caching-%s", name,
+			      kvm_bo_cachings[i].name) kvm_bo_run(kind, &test);
+	}
+
+	test = (struct kvm_bo_test){ .size = KVM_BO_MIB(2) };
 	test.flags = VTTM_BO_CACHED;
 	test.fn = read_only_slot;
 	igt_describe("A read-only memslot: reads work, a write exits.");

@@ -7,7 +7,8 @@
  * Functionality: the memory type of blobs in the host-visible window
  * Description: The host says with each blob that it maps how the CPU is to cache it.
  *	The module host_map_info changes what it says. The memory type is the one
- *	that the kernel has noted for the addresses (debugfs x86/pat_memtype_list).
+ *	that the kernel has noted for the addresses (debugfs x86/pat_memtype_list), and
+ *	that of the PTEs.
  *	Asserted with both values of virtio_gpu.ttm_blobs, in a window above 4 GiB
  *	(below, firmware makes devices uncached by MTRRs, whatever is asked for).
  *
@@ -38,6 +39,7 @@
 
 #include "igt.h"
 #include "param.h"
+#include "pte.h"
 #include "virtgpu.h"
 
 #define MAP_INFO "host_map_info"
@@ -50,12 +52,14 @@ static const struct map_info {
 	unsigned int info;
 	/* Of the kernel, for addresses of a device. */
 	const char *type;
+	enum pte_cache pte;
 } infos[] = {
-	{ "cached", VIRTIO_GPU_MAP_CACHE_CACHED, "write-back" },
-	{ "uncached", VIRTIO_GPU_MAP_CACHE_UNCACHED, "uncached-minus" },
-	{ "wc", VIRTIO_GPU_MAP_CACHE_WC, "write-combining" },
-	{ "none", VIRTIO_GPU_MAP_CACHE_NONE, "write-back" },
-	{ "unknown", 0xf, "write-back" },
+	{ "cached", VIRTIO_GPU_MAP_CACHE_CACHED, "write-back", PTE_CACHE_WB },
+	{ "uncached", VIRTIO_GPU_MAP_CACHE_UNCACHED, "uncached-minus",
+	  PTE_CACHE_UC_MINUS },
+	{ "wc", VIRTIO_GPU_MAP_CACHE_WC, "write-combining", PTE_CACHE_WC },
+	{ "none", VIRTIO_GPU_MAP_CACHE_NONE, "write-back", PTE_CACHE_WB },
+	{ "unknown", 0xf, "write-back", PTE_CACHE_WB },
 };
 
 /* Its debugfs has another name while two devices are known. */
@@ -92,8 +96,10 @@ static unsigned int ranges_of_type(const char *type, bool other)
 	return ranges;
 }
 
-static void assert_type(const struct map_info *info)
+/* @words are mapped. */
+static void assert_type(const struct map_info *info, const uint32_t *words)
 {
+	igt_assert_eq(pte_cache(words), info->pte);
 	igt_assert_lt(0, ranges_of_type(info->type, false));
 	igt_assert_eq(ranges_of_type(info->type, true), 0);
 }
@@ -141,12 +147,12 @@ static void test_info(const struct map_info *info)
 	host_says(info->info);
 	words = map_and_write(&gpu, &blob);
 	igt_assert_lt_u64(changed, param_get(MAP_INFO, "changed"));
-	assert_type(info);
+	assert_type(info, words);
 	assert_words(words, 2654435761u);
 	if (virtgpu_ttm_blobs()) {
 		evict_all(&gpu);
 		assert_words(words, 2654435761u);
-		assert_type(info);
+		assert_type(info, words);
 	}
 	host_says(-1);
 	munmap(words, BLOB);
@@ -170,7 +176,7 @@ static void test_changes(void)
 		evict_all(&gpu);
 		host_says(infos[i].info);
 		assert_words(words, 2654435761u);
-		assert_type(&infos[i]);
+		assert_type(&infos[i], words);
 		host_says(-1);
 	}
 	munmap(words, BLOB);
@@ -191,7 +197,7 @@ static void test_unplug(void)
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	host_says(before->info);
 	words = map_and_write(&gpu, &blob);
-	assert_type(before);
+	assert_type(before, words);
 	virtgpu_unbind(&device);
 	igt_assert_eq(ranges_of_type("", true), 0);
 	igt_assert(virtgpu_is_sigbus(words));
@@ -200,7 +206,7 @@ static void test_unplug(void)
 	virtgpu_open(&again, VIRTGPU_VENUS);
 	host_says(after->info);
 	new_words = map_and_write(&again, &blob);
-	assert_type(after);
+	assert_type(after, new_words);
 	assert_words(new_words, 2654435761u);
 	igt_assert(virtgpu_is_sigbus(words));
 	host_says(-1);

@@ -27,6 +27,7 @@ vttm_modules "$wanted" $parameters
 load kvm_hold
 load gup_try
 load pte_watch
+load pte_read
 load page_meddle
 # For those of an importer.
 load dmabuf_use

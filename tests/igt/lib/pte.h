@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a mapping is cached, as its PTE says: tests/kmod/pte_read.c.
+ */
+#ifndef TTM_PFNMAP_PTE_H
+#define TTM_PFNMAP_PTE_H
+
+/*
+ * Entries of the PAT as Linux programs it, which a PTE chooses by its bits PAT, PCD and
+ * PWT (Intel's manual, volume 3, 12.12.3); not with nopat.
+ */
+enum pte_cache {
+	PTE_CACHE_WB,
+	PTE_CACHE_WC,
+	PTE_CACHE_UC_MINUS,
+	PTE_CACHE_UC,
+};
+
+/* Of the page at @address, which is mapped. Asserts that; skips without the module. */
+enum pte_cache pte_cache(const volatile void *address);
+
+#endif
