@@ -16,8 +16,8 @@
  *	between threads is not.
  *
  * SUBTEST: i4-hostile-mix
- * Description: Create, close, map, unmap, mremap, fork, memslots, guests, swapouts,
- *	moves, long-lived holders that write late, slow releases, unplug, kill
+ * Description: Open, create, close, purge, map, unmap, mremap, fork, memslots, guests,
+ *	swapouts, moves, long-lived holders that write late, slow releases, unplug, kill
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -145,6 +145,12 @@ static bool step_create(struct fuzz_player *base)
 	return true;
 }
 
+static void forget_handle(struct bo *bo)
+{
+	bo->memory->users--;
+	bo->memory = NULL;
+}
+
 static bool step_close(struct fuzz_player *base)
 {
 	struct bo *bo = any_bo(base);
@@ -152,8 +158,23 @@ static bool step_close(struct fuzz_player *base)
 	if (!bo)
 		return false;
 	__vttm_close_bo(to_player(base)->fd, bo->handle);
-	bo->memory->users--;
-	bo->memory = NULL;
+	forget_handle(bo);
+	return true;
+}
+
+/* The device is opened anew; mappings of the old file's BOs, and memslots, stay. */
+static bool step_open(struct fuzz_player *base)
+{
+	struct player *p = to_player(base);
+	int fd = report->unplugged ? -1 : __vttm_open(VTTM_MODE);
+
+	if (fd < 0)
+		return false;
+	close(p->fd);
+	p->fd = fd;
+	for (unsigned int i = 0; i < BOS; i++)
+		if (p->bos[i].memory)
+			forget_handle(&p->bos[i]);
 	return true;
 }
 
@@ -198,6 +219,18 @@ static bool step_move(struct fuzz_player *base)
 	return bo &&
 	       !__vttm_move(to_player(base)->fd, bo->handle,
 			    fuzz_pick(base, 2) ? VTTM_PL_VRAM : VTTM_PL_SYSTEM);
+}
+
+static bool step_purge(struct fuzz_player *base)
+{
+	struct bo *bo = any_bo(base);
+	struct drm_vttm_purge args = { .handle = bo ? bo->handle : 0 };
+
+	if (!bo || fuzz_memory_busy(base, bo->memory) ||
+	    vttm_ioctl(to_player(base)->fd, DRM_IOCTL_VTTM_PURGE, &args))
+		return false;
+	fuzz_memory_forget(bo->memory);
+	return true;
 }
 
 static bool step_slow_release(struct fuzz_player *base)
@@ -291,6 +324,7 @@ static bool step_unplug(struct fuzz_player *base)
 }
 
 static const struct fuzz_kind kinds[] = {
+	{ "open", step_open, 1 },
 	{ "create", step_create, 12 },
 	{ "close", step_close, 6 },
 	{ "mmap", step_mmap, 14 },
@@ -307,6 +341,7 @@ static const struct fuzz_kind kinds[] = {
 	{ "guest-stop", fuzz_guest_stop, 6 },
 	{ "swapout", step_swapout, 14 },
 	{ "move", step_move, 6 },
+	{ "purge", step_purge, 3 },
 	{ "slow-release", step_slow_release, 1 },
 	{ "hold", step_hold, 6 },
 	{ "poke", step_poke, 6 },
@@ -473,7 +508,7 @@ static void hostile_mix(void)
 	igt_assert_eq_u64(report->wrong_data, 0);
 	/* One round that is replayed need not have all of it. */
 	if (fuzz_options.rounds >= ROUNDS)
-		fuzz_assert_done(&report->done);
+		fuzz_assert_done(&report->done, kinds, KINDS);
 	kernel_log_assert_clean(&report->log);
 }
 

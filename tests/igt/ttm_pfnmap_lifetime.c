@@ -102,6 +102,8 @@
 #define REAPS 10
 #define SWAPOUTS 100
 #define HELD_PAGE 100
+/* Of a second client, at a time. */
+#define NEW_BOS 4
 #define RACES 80
 #define RACE_NSEC 300000
 
@@ -152,30 +154,40 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/*
- * A BO of another client on @kind's device has none of @pfns, sorted. By @flags it comes
- * from the page allocator or from one of TTM's pools.
- */
-static void assert_not_in_new_bo(enum vttm_kind kind, uint32_t flags,
-				 const uint64_t *pfns, uint32_t count)
+static void assert_has_none(int fd, uint32_t handle, const uint64_t *pfns,
+			    uint32_t count)
 {
-	const size_t size = 4 * SIZE;
-	int fd = __vttm_open(kind);
-	uint32_t handle = vttm_create(fd, size, flags);
-	uint64_t *theirs;
-	void *map;
+	uint64_t *theirs = vttm_pfns(fd, handle, PAGES);
 
-	map = vttm_mmap(fd, handle, size);
-	memset(map, 0xee, size);
-	theirs = vttm_pfns(fd, handle, size / KVM_GUEST_PAGE);
-	for (size_t i = 0; i < size / KVM_GUEST_PAGE; i++)
+	for (size_t i = 0; i < PAGES; i++)
 		igt_assert_f(!bsearch(&theirs[i], pfns, count, sizeof(*pfns),
 				      compare_u64),
 			     "pfn %#llx belongs to a second client\n",
 			     (unsigned long long)theirs[i]);
 	free(theirs);
-	vttm_munmap(map, size);
-	vttm_close_bo(fd, handle);
+}
+
+/*
+ * BOs of another client on @kind's device have none of @pfns, sorted. By @flags they come
+ * from the page allocator or from one of TTM's pools, and by their size in such chunks.
+ */
+static void assert_not_in_new_bos(enum vttm_kind kind, uint32_t flags,
+				  const uint64_t *pfns, uint32_t count)
+{
+	uint32_t handles[NEW_BOS];
+	int fd = __vttm_open(kind);
+
+	for (int i = 0; i < NEW_BOS; i++) {
+		void *map;
+
+		handles[i] = vttm_create(fd, SIZE, flags);
+		map = vttm_mmap(fd, handles[i], SIZE);
+		memset(map, 0xee, SIZE);
+		assert_has_none(fd, handles[i], pfns, count);
+		vttm_munmap(map, SIZE);
+	}
+	for (int i = 0; i < NEW_BOS; i++)
+		vttm_close_bo(fd, handles[i]);
 	close(fd);
 }
 
@@ -192,10 +204,10 @@ static void other_client_gets_none(const uint64_t *pfns, uint32_t count)
 		for (int i = 0; i < 4; i++) {
 			for (size_t j = 0; j < sizeof(flags) / sizeof(flags[0]);
 			     j++) {
-				assert_not_in_new_bo(VTTM_MODE, flags[j], pfns,
-						     count);
-				assert_not_in_new_bo(VTTM_STOCK, flags[j], pfns,
-						     count);
+				assert_not_in_new_bos(VTTM_MODE, flags[j], pfns,
+						      count);
+				assert_not_in_new_bos(VTTM_STOCK, flags[j],
+						      pfns, count);
 			}
 		}
 		exit(0);

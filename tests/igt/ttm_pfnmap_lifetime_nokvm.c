@@ -245,14 +245,6 @@ static void move_to_another_cpu(unsigned int round)
 	syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
 }
 
-static pid_t fork_flushed(void)
-{
-	pid_t pid;
-
-	pid = child_fork();
-	return pid;
-}
-
 static void wait_for(pid_t pid)
 {
 	int status;
@@ -263,7 +255,7 @@ static void wait_for(pid_t pid)
 
 static void fork_and_wait(unsigned int round)
 {
-	pid_t pid = fork_flushed();
+	pid_t pid = child_fork();
 
 	(void)round;
 	if (!pid)
@@ -352,7 +344,7 @@ static void frees_at_once(struct kvm_bo *unused, const void *arg)
 		variant->before();
 	vttm_counters_total(&before);
 	for (int i = 0; i < BOS; i++) {
-		pid_t pid = variant->exits ? fork_flushed() : 0;
+		pid_t pid = variant->exits ? child_fork() : 0;
 
 		if (pid)
 			wait_for(pid);

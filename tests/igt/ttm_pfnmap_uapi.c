@@ -1650,16 +1650,38 @@ static const struct test {
 	  beyond_the_bo, ON_BOTH, 20, true },
 };
 
-/* After a plain fork() it would go on as the test, in each of its subtests. */
+/* Shared with the child, while there is one. */
+static volatile bool *handled;
+
+static void note_exit(int sig)
+{
+	(void)sig;
+	if (handled)
+		*handled = true;
+}
+
+/*
+ * After a plain fork() it would go on as the test, in each of its subtests, and handle its
+ * parent's end.
+ */
 static void child_fails_alone(void)
 {
-	pid_t pid = child_fork();
 	int status;
+	pid_t pid;
 
+	handled = mmap(NULL, sizeof(*handled), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(handled != MAP_FAILED);
+	igt_install_exit_handler(note_exit);
+	pid = child_fork();
 	if (!pid)
 		igt_assert_f(false, "this is to fail\n");
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
-	igt_assert(status);
+	igt_assert(WIFEXITED(status));
+	igt_assert_eq(WEXITSTATUS(status), IGT_EXIT_FAILURE);
+	igt_assert(!*handled);
+	munmap((void *)handled, sizeof(*handled));
+	handled = NULL;
 }
 
 static const struct test control_hole = {

@@ -876,7 +876,6 @@ static void test_busy_queue(void)
 	timeout_ms(2000);
 	if (virtgpu_ttm_blobs())
 		make_evicted();
-	fflush(NULL);
 	for (int i = 0; i < FLOODERS; i++) {
 		pid[i] = child_fork();
 		if (!pid[i])

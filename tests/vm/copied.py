@@ -16,8 +16,8 @@ import sys
 import tempfile
 
 RUN = 8
-# Braces, "else", "break;", and what files of one kind begin with.
 COLUMN = re.compile(r"^[-+ ]")
+# Braces, "else", "break;", and what files of one kind begin with.
 TRIVIAL = re.compile(r"\W*(\w{0,7}\W*)?|#include .*|.*SPDX-License-Identifier.*")
 
 

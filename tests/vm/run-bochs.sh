@@ -3,7 +3,7 @@
 #
 # run-bochs.sh KERNEL NAME SCRIPT: as run-vm.sh, in Bochs, whose CPU is Intel's: with
 # VMX and EPT, which QEMU does not emulate. It has one CPU and is slow. Some machines
-# hang, for no reason that is known (check.sh runs them again); what the kernel of one
+# hang, for no reason that is known (check.sh says when it runs them again); what the kernel of one
 # said until then is judged all the same.
 
 . "$(dirname "$0")/lib.sh"

@@ -10,10 +10,10 @@
 
 /*
  * As fork(), which must not fail. What was printed is not printed twice, the child is
- * killed when its parent ends, and a failed assertion of the child ends it, alone, with a
- * wait status other than 0: IGT_EXIT_FAILURE below igt_fork(), elsewhere SIGABRT, for
- * libigt's exit handlers are the parent's. (After a plain fork() it would go on with the
- * other subtests.)
+ * killed when its parent ends, and a failed assertion of the child ends it, alone, with
+ * IGT_EXIT_FAILURE. (After a plain fork() it would go on with the other subtests.) What
+ * the parent has for its own end, libigt's exit handlers for example, the child's exit()
+ * does not call.
  */
 pid_t child_fork(void);
 

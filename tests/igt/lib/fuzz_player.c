@@ -402,6 +402,7 @@ static void *background(void *arg)
 
 	do {
 		job.seed += 2;
+		p->last_seed = job.seed;
 		kvm_guest_run(p->guest, &job, &p->last);
 		p->done->guest_turns += p->last.finished;
 	} while (!p->stop && p->last.finished);
@@ -431,8 +432,11 @@ bool fuzz_guest_stop(struct fuzz_player *p)
 	igt_assert_eq(pthread_join(p->thread, NULL), 0);
 	end_if_lost(p, &p->last);
 	if (slot_intact(p, slot) && p->last.mismatch)
-		p->rules->wrong("guest", p->last.bad_page, p->last.bad_value,
-				0);
+		p->rules->wrong("guest", slot->first + p->last.bad_page,
+				p->last.bad_value,
+				kvm_guest_word(p->last_seed,
+					       slot->first + p->last.bad_page,
+					       0));
 	else if (slot_intact(p, slot))
 		assert_finished(p, &p->last);
 	/* Others than the memory of its start may be behind it by now. */

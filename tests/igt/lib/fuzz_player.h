@@ -72,6 +72,7 @@ struct fuzz_player {
 	struct fuzz_slot *busy; /* NULL: none, and the vCPU is free */
 	atomic_bool stop;
 	struct kvm_guest_result last; /* of the guest's turns */
+	uint32_t last_seed;
 };
 
 /* @p: all zero. Asserts that there is memory for it. */
