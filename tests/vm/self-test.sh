@@ -117,6 +117,17 @@ said suite-demo-passes "PASS suite-exit"
 suite demo printf '%s\n' "Proved in 1 s: this. Next: Documentation"
 said suite-demo-that-proves-half "FAIL suite-exit it ended well without the result of a single test"
 
+# What else a machine that hung has said, before much more.
+hung() {
+	mkdir -p "$dir/raw"
+	printf '%s\n' "$1" "FAIL vm-ends the VM hung" >"$dir/raw/hung.txt"
+	seq 10000 >>"$dir/raw/hung.txt"
+	RESULTS=$dir "$VM_DIR/check.sh" --nothing-failed hung
+}
+hung "PASS a" && echo "PASS hung-and-nothing-failed" || echo "FAIL hung-and-nothing-failed it takes the hang for a failed test"
+hung "FAIL a" && echo "FAIL hung-and-a-test-failed it is not seen" || echo "PASS hung-and-a-test-failed"
+hung "Subtest a: FAIL (1.0s)" && echo "FAIL hung-and-a-subtest-failed it is not seen" || echo "PASS hung-and-a-subtest-failed"
+
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words
 for target in $(sed -n 's/^\([a-z-]*\):.*/\1/p' "$REPO/Makefile"); do

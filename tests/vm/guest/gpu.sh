@@ -51,8 +51,11 @@ case "$(uname -r)" in
 	;;
 esac
 hung_tasks "$mode"
-for module in late_host host_map_info host_refuses dmabuf_use; do
-	load $module || exit 1
+# The first two know our functions.
+helpers='late_host host_map_info host_refuses dmabuf_use pte_read'
+[ "$mode" != debian ] || helpers='host_refuses dmabuf_use'
+for module in $helpers; do
+	load "$module" || exit 1
 done
 # A stranger's dma-bufs.
 case " $* " in
@@ -74,7 +77,8 @@ for program; do
 	esac
 done
 [ "$mode" = debian ] || cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
-rmmod late_host host_map_info host_refuses dmabuf_use
+# shellcheck disable=SC2086 # one module a word
+rmmod $helpers
 [ ! -d /sys/module/vttm ] || rmmod vttm
 gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# self-test.sh hang|die|splat|fail: a VM in which something goes wrong, for
+# self-test.sh hang|die|splat|fail|print: a VM in which something goes wrong, for
 # tests/vm/self-test.sh.
 
 echo "PASS self-test-started"
@@ -10,4 +10,5 @@ hang) sleep 1000 ;;
 die) echo c >/proc/sysrq-trigger ;;
 splat) echo "BUG: Bad page state in process self-test" >/dev/kmsg ;;
 fail) exit 3 ;;
+print) yes "a line of many" | head -c 4000000 ;;
 esac
