@@ -41,6 +41,10 @@
  * Description: The dma-buf of another driver, a TTM driver's: it is refused, with the
  *	same errno in both modes, and the other driver's BO is as it was
  *
+ * SUBTEST: guest-closed
+ * Description: A blob is closed and still mapped: the host is told to forget it, and the
+ *	mapping keeps what it holds. Without TTM: when the mapping ends
+ *
  * SUBTEST: guest-swap
  * Description: TTM swaps out while a blob is in use and another one is mapped, but
  *	closed: the first has the same pages, the second the same contents. Skipped
@@ -76,6 +80,7 @@
  * @window-venus:	HOST3D, shared memory
  */
 #include <fcntl.h>
+#include <linux/virtio_gpu.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -402,6 +407,53 @@ static uint64_t first_page(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 	return look.pfn;
 }
 
+#define TRACING "/sys/kernel/tracing/"
+#define COMMANDS TRACING "events/virtio_gpu/virtio_gpu_cmd_queue/enable"
+
+/* How often the host was told to forget a resource, since the trace began. */
+static unsigned int unrefs(void)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+	unsigned int count = 0, type;
+	const char *at;
+	char line[512];
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file)) {
+		at = strstr(line, " type=0x");
+		if (at && sscanf(at, " type=%x", &type) == 1)
+			count += type == VIRTIO_GPU_CMD_RESOURCE_UNREF;
+	}
+	fclose(file);
+	return count;
+}
+
+static void test_closed(void)
+{
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint32_t *map;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	igt_assert_eq(make(&gpu, &kinds[0], BLOB, &blob), 0);
+	map = virtgpu_blob_mmap(&gpu, &blob);
+	write_words(map, 1);
+	/* What others have left is forgotten before. */
+	sleep(1);
+	virtgpu_write_file(TRACING "options/record-cmd", "0");
+	virtgpu_write_file(TRACING "trace", "\n");
+	virtgpu_write_file(COMMANDS, "1");
+	virtgpu_blob_close(&gpu, &blob);
+	sleep(1);
+	igt_assert_eq(unrefs(), virtgpu_ttm_blobs() ? 1 : 0);
+	check_words(map, 1);
+	munmap(map, BLOB);
+	sleep(1);
+	virtgpu_write_file(COMMANDS, "0");
+	igt_assert_eq(unrefs(), 1);
+	virtgpu_close(&gpu);
+}
+
 /* The next pages that TTM allocates are too many. */
 static void swap_out(struct virtgpu *gpu)
 {
@@ -602,6 +654,8 @@ int igt_main()
 		subtest_import_client(&window_kinds[i]);
 	igt_describe("regression: another driver's dma-buf is refused");
 	igt_subtest("guest-import-foreign") test_import_foreign();
+	igt_describe("A blob that is closed and still mapped (twin: within)");
+	igt_subtest("guest-closed") test_closed();
 	igt_describe("new call: what TTM swaps out, and what not");
 	igt_subtest("guest-swap") test_swap();
 	igt_describe("new call: the device leaves its bus and comes back");
