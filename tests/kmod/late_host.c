@@ -57,19 +57,21 @@ static struct kprobe late_host_probe = {
 /* A queue ends with its device, which was reset: it has no more answers. */
 static int late_host_forget(struct kprobe *probe, struct pt_regs *regs)
 {
-	WRITE_ONCE(kept, NULL);
-	WRITE_ONCE(ctrl, NULL);
+	struct virtqueue *vq = (void *)regs_get_kernel_argument(regs, 0);
+
+	cmpxchg(&kept, vq, NULL);
+	cmpxchg(&ctrl, vq, NULL);
 	return 0;
 }
 
-static struct kprobe late_host_remove = {
-	.symbol_name = "virtio_gpu_window_gone",
+static struct kprobe late_host_del = {
+	.symbol_name = "vring_del_virtqueue",
 	.pre_handler = late_host_forget,
 };
 
 static struct kprobe *late_host_probes[] = {
 	&late_host_probe,
-	&late_host_remove,
+	&late_host_del,
 };
 
 static int stall_set(const char *val, const struct kernel_param *kp)
