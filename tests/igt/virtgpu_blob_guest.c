@@ -54,7 +54,8 @@
  * Description: The device is removed from its bus and found again while blobs are
  *	mapped: those in the guest's memory stay, the others are a SIGBUS, and the device
  *	that comes back works. Behind an IOMMU the blobs' addresses end with the device.
- *	Skipped without TTM: the stock driver leaks blobs that are closed after an unplug
+ *	Skipped without TTM: the stock driver leaks blobs that are closed after an unplug,
+ *	see unplug-stock.sh
  *
  * SUBTEST: guest-kvm-cold-%s
  * Description: A nested guest touches a blob that the CPU has never touched, and the
@@ -658,7 +659,8 @@ int igt_main()
 	igt_subtest("guest-closed") test_closed();
 	igt_describe("new call: what TTM swaps out, and what not");
 	igt_subtest("guest-swap") test_swap();
-	igt_describe("new call: the device leaves its bus and comes back");
+	igt_describe(
+		"The device leaves its bus and comes back (twin: script unplug-stock.sh)");
 	igt_subtest("guest-remove") test_remove();
 	igt_describe("regression: processes are killed that make blobs");
 	igt_subtest("guest-kill") test_kill();

@@ -80,7 +80,7 @@
  * SUBTEST: unplug-waiting-%s
  * Description: The device goes away while a process waits for the host, which does
  *	not answer: it gets an error, and the device that comes back works. Skipped
- *	without TTM, too
+ *	without TTM, where it waits for ever: see unplug-stock.sh
  *
  * arg[1]:
  *
@@ -93,13 +93,14 @@
  *
  * SUBTEST: unplug-guest
  * Description: The device goes away while blobs in the guest's memory are mapped and
- *	exported: their contents stay, and the device that comes back works. Skipped
- *	without TTM
+ *	exported: their contents stay, their pages are free when they are closed, and the
+ *	device that comes back works. Skipped without TTM, where the pages are leaked: see
+ *	unplug-stock.sh
  *
  * SUBTEST: unplug
  * Description: The device goes away while blobs are mapped: each access is a
  *	SIGBUS, and the device that comes back works. Skipped without TTM: the
- *	stock driver leaks blobs that are closed after an unplug
+ *	stock driver leaks blobs that are closed after an unplug, see unplug-stock.sh
  *
  * SUBTEST: unplug-again
  * Description: The device goes away and comes back several times, while blobs are mapped
@@ -1190,6 +1191,7 @@ static void guest_words(uint32_t *words, bool write)
 static void test_unplug_guest(void)
 {
 	struct virtgpu_device device;
+	struct dmabuf_use_look look;
 	uint32_t *words[2];
 	int dmabuf;
 
@@ -1202,6 +1204,7 @@ static void test_unplug_guest(void)
 		guest_words(words[i], true);
 	}
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	dmabuf_look(dmabuf, &look);
 	virtgpu_unbind(&device);
 	for (int i = 0; i < 2; i++)
 		guest_words(words[i], false);
@@ -1214,6 +1217,7 @@ static void test_unplug_guest(void)
 		guest_words(words[i], false);
 		munmap(words[i], BLOB);
 	}
+	igt_assert(free_within(look.pfn, 10));
 	virtgpu_bind(&device);
 
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
@@ -1287,17 +1291,17 @@ int igt_main()
 	igt_subtest("late-guest-free") test_guest_free();
 	for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
 		igt_describe(
-			"new call: the device goes away while somebody waits");
+			"The device goes away while somebody waits (twin: script unplug-stock.sh)");
 		igt_subtest_f("unplug-waiting-%s", waits[i])
 			test_unplug_waiting(i);
 	}
 	igt_describe(
-		"new call: the device goes away with blobs of the guest mapped");
+		"The device goes away with blobs of the guest mapped (twin: script unplug-stock.sh)");
 	igt_subtest("unplug-guest") test_unplug_guest();
 	igt_describe(
-		"new call: the device goes away with evicted blobs mapped");
+		"The device goes away with evicted blobs mapped (twin: script unplug-stock.sh)");
 	igt_subtest("unplug") test_unplug();
 	igt_describe(
-		"new call: the device goes away and comes back again and again");
+		"The device goes away and comes back again and again (twin: script unplug-stock.sh)");
 	igt_subtest("unplug-again") test_unplug_again();
 }

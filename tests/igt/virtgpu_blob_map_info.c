@@ -238,6 +238,7 @@ int igt_main()
 	}
 	igt_describe("new call: the host changes its mind with an eviction");
 	igt_subtest("map-info-changes") test_changes();
-	igt_describe("new call: the device goes away and comes back");
+	igt_describe(
+		"mode alone: the driver's own mapping ends with the device");
 	igt_subtest("map-info-unplug") test_unplug();
 }

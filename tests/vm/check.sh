@@ -200,15 +200,21 @@ hazard_suites() {
 	vfio_suites "$1"
 }
 
-# With a disk to hibernate to.
+# With a disk to hibernate to, each. At once, for most of the time they wait for their
+# clocks.
 memory_suites() {
-	local policy disk=$1/vm/hibernate.img
-	truncate -s 1G "$BUILD/$disk"
+	local policy disk pid pids=()
 	for policy in reserved counted; do
+		disk=$1/vm/hibernate.$policy.img
+		truncate -s 1G "$BUILD/$disk"
 		VM_QEMU="-drive if=virtio,format=raw,file=/build/$disk" \
-			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 360
+			vm_suite hazard "$1" "memory.$policy" check memory.sh "$policy" 360 &
+		pids+=($!)
 	done
-	rm "$BUILD/$disk"
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+	done
+	rm "$BUILD/$1"/vm/hibernate.*.img
 }
 
 vfio_suites() {
@@ -283,7 +289,8 @@ blobs_suites() {
 gpu_stream() {
 	local VM_RUN=run-gpu-vm.sh
 	gpu_image "$1"
-	FILES=tools/gpu_check "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
+	# Debian's own driver, for the chain's guest and for what it does by itself.
+	FILES=tools/gpu_check:tools/unplug_use "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 780
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
@@ -291,6 +298,7 @@ gpu_stream() {
 	# Debian's own driver, which ttm_blobs=0 is to be like.
 	FILES='' "$VM_DIR/initramfs.sh" "$1" gpu-debian stock virtio_pci virtio-gpu kvm-amd
 	vm_suite gpu "$1" virtgpu_blob.debian gpu-debian gpu.sh debian,virtgpu_blob_overcommit,virtgpu_blob_kinds 300
+	vm_suite gpu "$1" unplug.stock l2 unplug-stock.sh '' 240
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
@@ -384,8 +392,9 @@ plan_kernel() {
 		plan verify "$1" "verify.$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
-	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_window64 virtgpu_window64.stock virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted \
-		fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
+	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_window64 virtgpu_window64.stock \
+		virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted \
+		unplug.stock fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
 	plan intel "$1" intel.short

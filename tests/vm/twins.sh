@@ -25,7 +25,7 @@
 # argument, not empty: the program is run on the stock driver as well; another: by a naive
 # machine.
 alone() {
-	awk -v stock="${1:-}" -v naive="${2:-}" -v scripts=" $(cd "$VM_DIR/guest" && grep -lE '"PASS [a-z0-9-]*-stock-' -- *.sh | xargs) " '
+	awk -v stock="${1:-}" -v naive="${2:-}" -v scripts=" $(cd "$VM_DIR/guest" && grep -lE '("PASS |^check )[a-z0-9-]*-stock-' -- *.sh | xargs) " '
 	$1 == "SUB" { name = $2; text[name] = ""; next }
 	NF && name != "" { text[name] = text[name] $0 " " }
 	function other_device(name, from, to) { return sub(from, to, name) && name in text ? name : "" }
