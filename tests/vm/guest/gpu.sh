@@ -51,9 +51,9 @@ case "$(uname -r)" in
 	;;
 esac
 hung_tasks "$mode"
-# The first two know our functions.
-helpers='late_host host_map_info host_refuses dmabuf_use pte_read'
-[ "$mode" != debian ] || helpers='host_refuses dmabuf_use'
+helpers='late_host host_refuses dmabuf_use pte_read'
+# It probes functions of ours.
+[ "$mode" = debian ] || helpers="$helpers host_map_info"
 for module in $helpers; do
 	load "$module" || exit 1
 done
