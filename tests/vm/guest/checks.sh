@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# What refusals.sh and stock-drivers.sh share: checks of what ttm.ko does and says when
-# it is loaded anew again and again, and of what it has left.
+# What refusals.sh, stock-drivers.sh and unplug-stock.sh share: checks, of what ttm.ko does
+# and says when it is loaded anew again and again, and of what it has left.
 
 ACTIVE=/sys/module/ttm/parameters/pfnmap_active
 COUNTERS=/sys/kernel/debug/ttm_pfnmap
@@ -12,6 +12,9 @@ LOST_KIB=512
 # Who is to be unloaded before ttm.
 USERS=vttm
 
+# last_words: what else is to be told of a check that failed.
+last_words() { echo "the last kernel messages: $(dmesg | tail -n 4 | tr '\n' '|')"; }
+
 # check NAME COMMAND...: PASS if it succeeds.
 check() {
 	checked=$1
@@ -19,7 +22,7 @@ check() {
 	if "$@"; then
 		echo "PASS $checked"
 	else
-		echo "FAIL $checked ($*); the last kernel messages: $(dmesg | tail -n 4 | tr '\n' '|')"
+		echo "FAIL $checked ($*); $(last_words)"
 	fi
 }
 

@@ -15,16 +15,8 @@ DRIVER=/sys/bus/virtio/drivers/virtio_gpu
 # Processes, see use().
 window='' guest='' flood='' create='' map=''
 
-# check NAME COMMAND...: PASS if it succeeds.
-check() {
-	checked=$1
-	shift
-	if "$@"; then
-		echo "PASS $checked"
-	else
-		echo "FAIL $checked ($*); $(cat /tmp/use.* | tr '\n' ' ')"
-	fi
-}
+. /guest/checks.sh
+last_words() { cat /tmp/use.* | tr '\n' ' '; }
 
 # use WHAT: a process of its own, whose number is in $WHAT. It writes nothing to the serial
 # line, which is to end without it.
@@ -56,8 +48,6 @@ gone() {
 		usleep 100000
 	done
 }
-
-not() { ! "$@"; }
 
 # survives PID: it is killed, and is still there.
 survives() {
