@@ -25,6 +25,10 @@
  * SUBTEST: %s-i3-fork-child-keeps-bo
  * Description: The VMM's child has the BO mapped after the VMM freed it
  *
+ * SUBTEST: %s-i3-mremap-keeps-exposure
+ * Description: The VMM moves the mapping with its PTEs before the guest uses it, and frees
+ *	the BO: as below
+ *
  * SUBTEST: %s-i4-quarantine-until-vm-closed
  * Description: The BO is freed, the VM lives: its pages are quarantined and
  *	handed to nobody; when the VM is closed they are free within 5 s
@@ -341,6 +345,20 @@ static void until_vm_closed(struct kvm_bo *bo, const void *swapout)
 	free(pfns);
 }
 
+static void mremap_keeps_exposure(struct kvm_bo *bo, const void *arg)
+{
+	void *moved = mmap(NULL, bo->size, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)arg;
+	igt_assert(moved != MAP_FAILED);
+	memset(bo->map, 1, bo->size);
+	igt_assert(mremap(bo->map, bo->size, bo->size,
+			  MREMAP_MAYMOVE | MREMAP_FIXED, moved) == moved);
+	bo->map = moved;
+	until_vm_closed(bo, NULL);
+}
+
 /*
  * What is in quarantine is as the BO had it, for somebody may still use it so; what
  * is not there, is free. Under "reserved" that is all of the BO, under "counted" the
@@ -642,6 +660,8 @@ static const struct {
 	  fork_copies_exposure, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-child-keeps-bo", "A child keeps the BO the VMM freed.",
 	  fork_child_keeps_bo, SIZE, VTTM_BO_CACHED, NULL },
+	{ "i3-mremap-keeps-exposure", "The mapping is moved first.",
+	  mremap_keeps_exposure, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-until-vm-closed", "The BO is freed, the VM lives.",
 	  until_vm_closed, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i4-quarantine-after-swapout", "Swapped out, the VM lives.",

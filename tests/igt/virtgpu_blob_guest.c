@@ -429,6 +429,23 @@ static unsigned int unrefs(void)
 	return count;
 }
 
+/* So many are on their way; and no more. */
+static unsigned int unrefs_become(unsigned int wanted)
+{
+	for (int i = 0; i < 50 && unrefs() < wanted; i++)
+		usleep(100000);
+	sleep(1);
+	return unrefs();
+}
+
+static void clear_trace(void)
+{
+	FILE *file = fopen(TRACING "trace", "w");
+
+	igt_assert(file);
+	fclose(file);
+}
+
 static void test_closed(void)
 {
 	struct virtgpu_blob blob;
@@ -440,18 +457,19 @@ static void test_closed(void)
 	map = virtgpu_blob_mmap(&gpu, &blob);
 	write_words(map, 1);
 	/* What others have left is forgotten before. */
-	sleep(1);
+	sleep(2);
 	virtgpu_write_file(TRACING "options/record-cmd", "0");
-	virtgpu_write_file(TRACING "trace", "\n");
+	clear_trace();
 	virtgpu_write_file(COMMANDS, "1");
 	virtgpu_blob_close(&gpu, &blob);
-	sleep(1);
-	igt_assert_eq(unrefs(), virtgpu_ttm_blobs() ? 1 : 0);
+	if (virtgpu_ttm_blobs())
+		igt_assert_eq(unrefs_become(1), 1);
+	else
+		igt_assert_eq(unrefs_become(0), 0);
 	check_words(map, 1);
 	munmap(map, BLOB);
-	sleep(1);
+	igt_assert_eq(unrefs_become(1), 1);
 	virtgpu_write_file(COMMANDS, "0");
-	igt_assert_eq(unrefs(), 1);
 	virtgpu_close(&gpu);
 }
 

@@ -756,6 +756,7 @@ int igt_main()
 	igt_subtest("window-reuse") test_reuse();
 	igt_describe("new call: a place in the window waits for the host");
 	igt_subtest("window-reuse-waits") test_reuse_waits();
+	igt_fixture() heal();
 	igt_describe("new call: an importer keeps a blob from being evicted");
 	igt_subtest("window-pinned") test_pinned();
 	igt_describe("new call: an importer brings back what was evicted");

@@ -287,7 +287,7 @@ full_build() {
 	free_it
 	works "${RIG[@]}" FILES= "$copy/tests/vm/initramfs.sh" "$kernel" self-test stock drm
 	verdict full-disk-in-an-initramfs
-	# There is a megabyte left, and it prints four.
+	# There is a megabyte left, and it prints three.
 	during "boot $kernel self-test" fill_it "${RIG[@]}" VM_ARGS=print VM_SECONDS=120 \
 		"$copy/tests/vm/run-vm.sh" "$kernel" self-test self-test.sh
 	says "The disk is full: free some space"

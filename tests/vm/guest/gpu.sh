@@ -11,10 +11,13 @@ shift
 # Part of every result's name.
 policy() {
 	case "$mode" in
-	ttm_blobs=1) echo ttm_blobs ;;
+	ttm_blobs=1) echo "ttm_blobs${policy:+-$policy}" ;;
+	debian) echo debian ;;
 	*) echo stock ;;
 	esac
 }
+# Of ttm.ko, if the command line asks for one.
+policy=$(sed -n 's/.*\bttm.pfnmap_policy=\([a-z]*\).*/\1/p' /proc/cmdline)
 
 load virtio_pci && load_kvm || exit 1
 # Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
@@ -36,8 +39,6 @@ elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; th
 else
 	echo "PASS mode"
 fi
-# What the command line asks for.
-policy=$(sed -n 's/.*\bttm.pfnmap_policy=\([a-z]*\).*/\1/p' /proc/cmdline)
 if [ "$mode" = ttm_blobs=1 ]; then
 	[ "$(awk '{ print $NF }' /sys/module/ttm/parameters/pfnmap_active)" = "${policy:-reserved}" ] &&
 		echo "PASS policy-${policy:-reserved}" ||

@@ -26,7 +26,7 @@ checked_program ttm_pfnmap_nested
 if [ "${2:-}" != short ]; then
 	load kvm_hold
 	checked_program ttm_pfnmap_kvm \
-		'control-.*|.*-touch-.*-2052k-write-first-cold|(stock|mode)-(cpu|above|i2|read|slot)-.*'
+		'control-.*|.*-touch-.*-2052k-write-first-cold|(stock|mode)-(cpu-mode|above|i2|read|slot)-.*'
 	checked_program ttm_pfnmap_kvm_move '.*-(swapout|vram-and-back|i8-unplug)-wc|.*-evict-.*'
 	checked_program ttm_pfnmap_kvm_share '.*-(slot-removed|two-vms|dma-buf|imported).*'
 	# About the quarantine.

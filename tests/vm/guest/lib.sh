@@ -80,7 +80,9 @@ hazard_modules() {
 # list_hazards PROGRAM
 list_hazards() {
 	program=$1
-	echo "TTM-PFNMAP-PROGRAM $program $(policy)"
+	variant=$(policy)
+	[ -z "${reuse:-}" ] || variant=reuse
+	echo "TTM-PFNMAP-PROGRAM $program $variant"
 	[ "$(policy)" = "$wanted" ] || echo "FAIL policy-$wanted the policy is $(policy)"
 	"/igt/$program" --list-subtests | sed 's/^/TTM-PFNMAP-LISTED /'
 }
