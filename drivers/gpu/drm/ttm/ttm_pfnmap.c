@@ -409,8 +409,9 @@ void __ttm_pfnmap_device_fini(struct ttm_device *bdev)
  * VFIO type1 maps any reserved page for DMA without holding it and without an
  * MMU notifier, and forgets by itself when to stop (VFIO_DMA_MAP_FLAG_VADDR
  * hands its mm over). Reserved pages and VFIO must never meet: the policy is not
- * used while VFIO's core is there, and the core cannot be loaded while a page may be
- * reserved, nor, where the core was missed, type1. Pages that are counted VFIO refuses, as it does those of stock TTM.
+ * used while VFIO's core is there, and the core cannot be loaded while a page may
+ * be reserved, nor, where the core was missed, type1. Pages that are counted VFIO
+ * refuses, as it does those of stock TTM.
  */
 static bool ttm_pfnmap_vfio_coming;
 
