@@ -700,6 +700,9 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
 	/* Not every driver's mmap comes through ttm_bo_mmap_obj(). */
 	if (!ttm_pfnmap_dev_accepts(dev, vma->vm_ops))
 		return VM_FAULT_SIGBUS;
+	/* That may just have ended the mode. */
+	if (!ttm_pfnmap_dev_marks(dev))
+		return 0;
 	if (!ttm_pfnmap_vma_fits(vma)) {
 		pr_warn_once(
 			"%s: a mapping is not VM_PFNMAP | VM_IO alone (vm_flags %lx): a driver bug; access to it is SIGBUS\n",
@@ -742,7 +745,8 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * __ttm_pfnmap_vm_open - expose a BO to an address space that inherits PTEs
  * @vma: the new mapping
  *
- * fork() copies PFNMAP PTEs without a fault, after it called this. The parent's
+ * fork() copies PFNMAP PTEs without a fault, after it called this (or, in older kernels,
+ * just before, when the child's mapping can be found and zapped). The parent's
  * faults are shut out meanwhile by the mmap_lock that fork() holds for writing,
  * so a PTE that is copied belongs to the set that is found here; and the child
  * does not run yet. Of a set that is not for the child nothing is left to copy.
