@@ -26,6 +26,7 @@
 #include <drm/drm_file.h>
 #include <drm/drm_prime.h>
 #include <drm/drm_print.h>
+#include <drm/ttm/ttm_pfnmap.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "virtgpu_drv.h"
@@ -75,8 +76,12 @@ static struct virtio_gpu_object_guest *obj_to_guest(struct drm_gem_object *obj)
 struct ttm_tt *virtio_gpu_guest_tt_create(struct ttm_buffer_object *tbo,
 					  u32 page_flags)
 {
-	struct ttm_tt *tt = kzalloc(sizeof(*tt), GFP_KERNEL);
+	struct ttm_tt *tt;
 
+	/* What cannot be had is not tried: the page allocator would complain in the end. */
+	if (tbo->base.size >> PAGE_SHIFT > totalram_pages())
+		return NULL;
+	tt = kzalloc(sizeof(*tt), GFP_KERNEL);
 	if (tt && ttm_tt_init(tt, tbo, page_flags, ttm_cached, 0)) {
 		kfree(tt);
 		tt = NULL;
@@ -567,12 +572,13 @@ static int virtio_gpu_guest_init_bo(struct virtio_gpu_device *vgdev,
  * @params: of an object in the guest's memory
  *
  * Context: Any.
- * Return: true if it is a blob and the mode is on.
+ * Return: true if it is a blob, TTM manages the window, and the PFNMAP mode is on.
  */
 bool virtio_gpu_guest_takes(const struct virtio_gpu_device *vgdev,
 			    const struct virtio_gpu_object_params *params)
 {
-	return vgdev->window && params->blob && !params->dumb;
+	return vgdev->window && params->blob && !params->dumb &&
+	       ttm_pfnmap_enabled(&vgdev->window->bdev);
 }
 
 /**

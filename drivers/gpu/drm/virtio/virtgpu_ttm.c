@@ -45,6 +45,11 @@ static const struct ttm_place virtio_gpu_place_window = {
 	.mem_type = VIRTIO_GPU_PL_WINDOW,
 };
 
+static const struct ttm_place virtio_gpu_place_hole = {
+	.mem_type = VIRTIO_GPU_PL_WINDOW,
+	.flags = VIRTIO_GPU_PL_FLAG_HOLE,
+};
+
 static const struct ttm_place virtio_gpu_place_host = {
 	.mem_type = VIRTIO_GPU_PL_HOST,
 };
@@ -387,6 +392,9 @@ static void virtio_gpu_tbo_note_failure(struct ttm_buffer_object *tbo, int err)
 	struct virtio_gpu_window *window = tbo_to_vgdev(tbo)->window;
 	struct virtio_gpu_object_vram *vram = tbo_to_vram(tbo);
 
+	/* It does not try again, and another task may get its task_struct. */
+	if (fatal_signal_pending(current))
+		return;
 	spin_lock(&window->lock);
 	vram->failed.task = current;
 	vram->failed.err = err;
@@ -586,7 +594,11 @@ static int virtio_gpu_window_pin(struct drm_gem_object *obj)
 
 	if (!drm_dev_enter(obj->dev, &idx))
 		return -ENODEV;
-	virtio_gpu_pin_lock(obj);
+	ret = virtio_gpu_pin_lock_interruptible(obj);
+	if (ret) {
+		drm_dev_exit(idx);
+		return ret;
+	}
 	ret = virtio_gpu_tbo_bring_in(tbo);
 	if (!ret) {
 		ttm_bo_pin(tbo);
@@ -761,8 +773,7 @@ int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
 
 	virtio_gpu_cmd_resource_create_blob(vgdev, &vram->base, params, NULL,
 					    0);
-	if (virtio_gpu_window_has_room(vgdev->window, params->size))
-		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_window);
+	virtio_gpu_tbo_place(tbo, &virtio_gpu_place_hole);
 	ttm_bo_unreserve(tbo);
 
 	*bo_ptr = &vram->base;
@@ -802,7 +813,10 @@ static int virtio_gpu_window_start(struct virtio_gpu_device *vgdev)
 	if (ret)
 		return ret;
 
-	/* If it is refused, the log says why; the window works all the same. */
+	/*
+	 * If it is refused, the log says why. The window works all the same, and blobs in
+	 * the guest's memory are the stock driver's, which KVM maps: TTM's pages it would not.
+	 */
 	ttm_pfnmap_enable(&window->bdev);
 	vgdev->window = window;
 	return 0;

@@ -22,15 +22,24 @@
 #include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_resource.h>
 
-/* One place, for which others are evicted. */
+/* Of a place for which no other BO is to be evicted. */
+#ifdef TTM_PL_FLAG_DESIRED
+#define VIRTIO_GPU_PL_FLAG_HOLE TTM_PL_FLAG_DESIRED
+#else
+#define VIRTIO_GPU_PL_FLAG_HOLE BIT(31) /* TTM has no such flag: see below */
+#endif
+
+/* One place, for which others are evicted if it has no flag that says otherwise. */
 static inline void virtio_gpu_placement_set(struct ttm_placement *placement,
 					    const struct ttm_place *place)
 {
 	placement->num_placement = 1;
 	placement->placement = place;
 #ifndef TTM_PL_FLAG_DESIRED
-	placement->num_busy_placement = 1;
-	placement->busy_placement = place;
+	if (!(place->flags & VIRTIO_GPU_PL_FLAG_HOLE)) {
+		placement->num_busy_placement = 1;
+		placement->busy_placement = place;
+	}
 #endif
 }
 
@@ -61,6 +70,18 @@ static inline void virtio_gpu_pin_lock(struct drm_gem_object *obj)
 	dma_resv_assert_held(obj->resv);
 #else
 	dma_resv_lock(obj->resv, NULL);
+#endif
+}
+
+/* Who has it may wait for the host. 0, or -EINTR for a signal. */
+static inline int
+virtio_gpu_pin_lock_interruptible(struct drm_gem_object *obj)
+{
+#ifdef TTM_PL_FLAG_DESIRED
+	dma_resv_assert_held(obj->resv);
+	return 0;
+#else
+	return dma_resv_lock_interruptible(obj->resv, NULL);
 #endif
 }
 

@@ -54,6 +54,12 @@ static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
 	return container_of(man, struct virtio_gpu_window, in_window);
 }
 
+static struct virtio_gpu_window *
+on_host_window(struct ttm_resource_manager *man)
+{
+	return container_of(man, struct virtio_gpu_window, on_host);
+}
+
 static struct virtio_gpu_range *to_range(struct ttm_resource *res)
 {
 	return container_of(res, struct virtio_gpu_range, base);
@@ -202,6 +208,7 @@ static void virtio_gpu_range_release(struct kref *ref) __releases(window->lock)
 	struct virtio_gpu_range *range =
 		container_of(ref, struct virtio_gpu_range, ref);
 	struct virtio_gpu_window *window = range->window;
+	bool left_out = range->left_out;
 	bool gone = virtio_gpu_window_stopped(window) ||
 		    drm_dev_is_unplugged(window->vgdev->ddev);
 
@@ -218,7 +225,8 @@ static void virtio_gpu_range_release(struct kref *ref) __releases(window->lock)
 		trace_virtio_gpu_range_returned(range);
 		drm_mm_remove_node(&range->node);
 	}
-	window->returned++;
+	if (!left_out)
+		window->returned++;
 	virtio_gpu_window_first_gets_on(window);
 	spin_unlock(&window->lock);
 	kfree(range);
@@ -390,6 +398,23 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range)
 	virtio_gpu_range_send(range, vbuf);
 }
 
+/*
+ * The host has answered the unmap, but not the map that was sent before: it left that out.
+ * These addresses are nobody's until it answers, or the device goes; nobody waits for them.
+ */
+static void virtio_gpu_range_left_out(struct virtio_gpu_range *range)
+{
+	struct virtio_gpu_window *window = range->window;
+
+	spin_lock(&window->lock);
+	list_del_init(&range->link);
+	range->left_out = true;
+	window->returned++;
+	virtio_gpu_window_first_gets_on(window);
+	spin_unlock(&window->lock);
+	wake_up_all(&window->wait);
+}
+
 static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 				      struct virtio_gpu_vbuffer *vbuf)
 {
@@ -404,6 +429,8 @@ static void virtio_gpu_range_unmap_cb(struct virtio_gpu_device *vgdev,
 		/* Not here: to send may have to wait for whoever calls this. */
 		queue_work(system_unbound_wq, &window->close);
 	}
+	if (virtio_gpu_range_asked(vbuf->range))
+		virtio_gpu_range_left_out(vbuf->range);
 	/* Anything else leaves the range lost, unless the map was refused. */
 	if (le32_to_cpu(resp->type) == VIRTIO_GPU_RESP_OK_NODATA)
 		virtio_gpu_range_set(vbuf->range, VIRTIO_GPU_RANGE_NEW);
@@ -436,6 +463,8 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 {
 	struct virtio_gpu_window *window = range->window;
 	struct virtio_gpu_vbuffer *vbuf;
+	bool entered;
+	int idx;
 
 	/* First: who needs room shall see that there is something to wait for. */
 	spin_lock(&window->lock);
@@ -445,10 +474,14 @@ static void virtio_gpu_range_unmap(struct virtio_gpu_range *range)
 	spin_unlock(&window->lock);
 
 	vbuf = virtio_gpu_range_unmap_cmd(range, virtio_gpu_range_unmap_cb);
+	/* An unplug, whose farewell asks who was told, comes before this or after it. */
+	entered = drm_dev_enter(window->vgdev->ddev, &idx);
 	if (virtio_gpu_range_send(range, vbuf))
 		atomic_dec(&window->unmapping);
 	else
 		WRITE_ONCE(range->told, true);
+	if (entered)
+		drm_dev_exit(idx);
 }
 
 /* ---- Closed blobs ------------------------------------------------------ */
@@ -700,7 +733,8 @@ int virtio_gpu_window_lock(struct virtio_gpu_window *window,
 			       patience.since + virtio_gpu_window_timeout()))
 			return virtio_gpu_window_timed_out(window,
 							   "a blob is in use");
-		schedule_timeout_interruptible(1);
+		/* Also with a signal that does not end the task, as a fault is tried again. */
+		schedule_timeout_killable(1);
 		if (signal_pending(current))
 			return -ERESTARTSYS;
 	}
@@ -1021,33 +1055,6 @@ void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev)
 
 /* ---- The window as a TTM memory type ----------------------------------- */
 
-/**
- * virtio_gpu_window_has_room - would a blob fit without evicting another?
- * @window: the window
- * @size: of the blob, in bytes
- *
- * Not what somebody waits for: new blobs, which nobody may ever touch, would take each
- * hole before it is large enough.
- *
- * Context: Process; takes the window's lock. The answer may be outdated.
- * Return: true if so.
- */
-bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size)
-{
-	struct drm_mm_node *node;
-	u64 start, end;
-	bool room = false;
-
-	spin_lock(&window->lock);
-	drm_mm_for_each_hole(node, &window->mm, start, end) {
-		room = list_empty(&window->line) && end - start >= size;
-		if (room)
-			break;
-	}
-	spin_unlock(&window->lock);
-	return room;
-}
-
 /* Ranges that will come back, as they were at one time. */
 struct virtio_gpu_awaited {
 	unsigned long returned; /* so many had come back */
@@ -1160,6 +1167,22 @@ static int virtio_gpu_window_insert(struct virtio_gpu_window *window,
 	return ret;
 }
 
+/*
+ * Without evicting another blob, or waiting. Not what somebody waits for: new blobs, which
+ * nobody may ever touch, would take each hole before it is large enough.
+ */
+static int virtio_gpu_window_insert_hole(struct virtio_gpu_window *window,
+					 struct drm_mm_node *node, u64 size)
+{
+	int ret = -ENOSPC;
+
+	spin_lock(&window->lock);
+	if (!window->stopped && list_empty(&window->line))
+		ret = drm_mm_insert_node(&window->mm, node, size);
+	spin_unlock(&window->lock);
+	return ret;
+}
+
 static int virtio_gpu_window_alloc(struct ttm_resource_manager *man,
 				   struct ttm_buffer_object *tbo,
 				   const struct ttm_place *place,
@@ -1177,11 +1200,17 @@ static int virtio_gpu_window_alloc(struct ttm_resource_manager *man,
 	range->window = window;
 	range->handle = gem_to_virtio_gpu_obj(&tbo->base)->hw_res_handle;
 
-	ret = virtio_gpu_window_insert(window, &range->node, tbo->base.size);
+	if (place->flags & VIRTIO_GPU_PL_FLAG_HOLE)
+		ret = virtio_gpu_window_insert_hole(window, &range->node,
+						    tbo->base.size);
+	else
+		ret = virtio_gpu_window_insert(window, &range->node,
+					       tbo->base.size);
 	if (ret) {
 		kfree(range);
 		return ret;
 	}
+	atomic_long_inc(&window->blobs_in);
 	ttm_resource_init(tbo, place, &range->base);
 	range->base.start = range->node.start >> PAGE_SHIFT;
 	*res = &range->base;
@@ -1208,6 +1237,7 @@ static void virtio_gpu_window_free(struct ttm_resource_manager *man,
 	struct ttm_buffer_object *tbo = res->bo;
 
 	ttm_resource_fini(man, res);
+	atomic_long_dec(&range->window->blobs_in);
 	if (!virtio_gpu_range_with_host(range)) {
 		virtio_gpu_range_put(range);
 	} else if (range->vacated) {
@@ -1232,6 +1262,7 @@ static int virtio_gpu_host_alloc(struct ttm_resource_manager *man,
 	*res = kzalloc(sizeof(**res), GFP_KERNEL);
 	if (!*res)
 		return -ENOMEM;
+	atomic_long_inc(&on_host_window(man)->blobs_out);
 	ttm_resource_init(tbo, place, *res);
 	return 0;
 }
@@ -1240,6 +1271,7 @@ static void virtio_gpu_host_free(struct ttm_resource_manager *man,
 				 struct ttm_resource *res)
 {
 	ttm_resource_fini(man, res);
+	atomic_long_dec(&on_host_window(man)->blobs_out);
 	kfree(res);
 }
 
@@ -1349,12 +1381,14 @@ static void virtio_gpu_window_show_lists(struct seq_file *m,
 	struct virtio_gpu_range *range;
 	struct drm_mm_node *node;
 	u64 used = 0, hole = 0, lost = 0, start, end;
-	unsigned int ranges = 0, closed = 0, leaving = 0;
+	unsigned int ranges = 0, closed = 0, leaving = 0, left_out = 0;
 
 	spin_lock(&window->lock);
 	drm_mm_for_each_node(node, &window->mm) {
+		range = container_of(node, struct virtio_gpu_range, node);
 		used += node->size;
 		ranges++;
+		left_out += range->left_out;
 	}
 	drm_mm_for_each_hole(node, &window->mm, start, end)
 		hole = max(hole, end - start);
@@ -1372,6 +1406,7 @@ static void virtio_gpu_window_show_lists(struct seq_file *m,
 	seq_printf(m, "ranges %u\n", ranges);
 	seq_printf(m, "closed %u\n", closed);
 	seq_printf(m, "leaving %u\n", leaving);
+	seq_printf(m, "left-out %u\n", left_out);
 	seq_printf(m, "lost %llu\n", lost);
 }
 
@@ -1386,6 +1421,8 @@ static int virtio_gpu_window_show(struct seq_file *m, void *unused)
 		return 0;
 	}
 	virtio_gpu_window_show_lists(m, window);
+	seq_printf(m, "blobs-in %ld\n", atomic_long_read(&window->blobs_in));
+	seq_printf(m, "blobs-out %ld\n", atomic_long_read(&window->blobs_out));
 	seq_printf(m, "maps %ld\n", atomic_long_read(&window->maps));
 	seq_printf(m, "unmaps %ld\n", atomic_long_read(&window->unmaps));
 	seq_printf(m, "refused %ld\n", atomic_long_read(&window->refused));

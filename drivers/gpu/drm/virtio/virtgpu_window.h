@@ -86,6 +86,7 @@ struct virtio_gpu_turn {
  * @link: in &virtio_gpu_window.closed, .leaving, .lost or .left, under the window's lock
  * @closed: the blob, if nobody has it any more; the host forgets it behind the unmap
  * @vacated: the blob lives on elsewhere
+ * @left_out: the host answered the unmap, but not the map: in no list; under the lock
  * @told: the host was asked to unmap it; never taken back
  * @handle: the host's name of the blob
  * @state: written under the window's lock
@@ -103,6 +104,7 @@ struct virtio_gpu_range {
 	struct list_head link;
 	struct virtio_gpu_object *closed;
 	bool vacated;
+	bool left_out;
 	bool told;
 	u32 handle;
 	enum virtio_gpu_range_state state;
@@ -148,6 +150,8 @@ struct virtio_gpu_failure {
  * @line: tasks that want room for a blob, the longest waiting first
  * @stopped: the device is about to go, so nobody is to wait for the host
  * @unmapping: UNMAP_BLOB commands that have no answer yet
+ * @blobs_in: blobs in the window, those that are about to be mapped there included
+ * @blobs_out: blobs that are on the host alone
  * @maps: MAP_BLOB commands sent
  * @unmaps: UNMAP_BLOB commands sent
  * @refused: MAP_BLOB commands that the host refused
@@ -181,6 +185,8 @@ struct virtio_gpu_window {
 	struct list_head line;
 	bool stopped;
 	atomic_t unmapping;
+	atomic_long_t blobs_in;
+	atomic_long_t blobs_out;
 	atomic_long_t maps;
 	atomic_long_t unmaps;
 	atomic_long_t refused;
@@ -206,7 +212,6 @@ bool virtio_gpu_range_mapped(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_asked(const struct virtio_gpu_range *range);
 bool virtio_gpu_range_refused(const struct virtio_gpu_range *range);
 int virtio_gpu_range_wait(struct virtio_gpu_range *range);
-bool virtio_gpu_window_has_room(struct virtio_gpu_window *window, u64 size);
 unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
 				      unsigned long *returned);
 unsigned long
