@@ -4,7 +4,8 @@
 # root.sh [LAYER]: the Debian 13 tree that holds every tool, made once.
 # LAYER is base (the default) or the suffix of a packages.* file, which is a
 # copy of base with more packages; a line "# Suite: NAME" in it makes that suite
-# of the same archive win. The layer mesa is no copy: it becomes a guest's disk.
+# of the same archive win. The layer mesa is no copy: it becomes a guest's disk. There a line
+# "# Dpkg: OPTION" says which files of a package are not wanted.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -33,12 +34,14 @@ remove_trees() {
 
 # make_tree TREE LAYER: from nothing.
 make_tree() {
+	local options
+	mapfile -t options < <(sed -n 's/^# Dpkg: /--dpkgopt=/p' "$VM_DIR/packages.$2")
 	mmdebstrap --mode=root --variant=minbase \
 		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/info/*' \
-		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' "${options[@]}" \
 		--include="$(packages "$VM_DIR/packages.$2")" trixie "$1"
 	mkdir -p "$1/src" "$1/build" "$1/cache" "$1/usr/src" "$1/usr/lib/modules"
 }

@@ -106,6 +106,25 @@ draw() {
 	[ -z "$maps" ] || echo "glmark2 mapped $(($(counted maps) - maps)) blobs" >&2
 }
 
+# piglit's test of buffers that stay mapped, in all its variants: the GPU draws from one
+# what the CPU writes, and the CPU reads what the GPU copies to one.
+PIGLIT=/usr/lib/x86_64-linux-gnu/piglit/bin/bufferstorage-persistent
+variants() {
+	for test in draw read; do
+		printf '%s\n' "$test" "$test coherent" "$test client-storage" "$test coherent client-storage"
+	done
+}
+
+piglit() {
+	maps=$(counted maps)
+	variants | while read -r words; do
+		# shellcheck disable=SC2086 # one argument a word
+		PIGLIT_PLATFORM=surfaceless_egl limited $PIGLIT $words -auto -fbo >/tmp/piglit 2>&1 </dev/null
+		sed -n "s/^PIGLIT: /$words: /p" /tmp/piglit
+	done
+	[ -z "$maps" ] || piglit_mapped=$(($(counted maps) - maps))
+}
+
 # same NAME TEXT...: /tmp/NAME.ttm_blobs=0 and 1 are equal, and hold these texts.
 same() {
 	name=$1
@@ -126,11 +145,21 @@ compare() {
 	other=ttm_blobs=$((1 - ${mode#*=}))
 	describe >"/tmp/devices.$mode" 2>&1
 	draw >"/tmp/virgl-glmark2.$mode"
+	piglit >"/tmp/virgl-piglit.$mode"
 	gpu_unload && load virtio-gpu "$other" || return
 	describe >"/tmp/devices.$other" 2>&1
 	draw >"/tmp/virgl-glmark2.$other"
+	piglit >"/tmp/virgl-piglit.$other"
 	same devices 'Virtio-GPU Venus' 'virgl (' 'ended with 0'
 	same virgl-glmark2 '[build] <default>: Validation: Success' '[bump] <default>: Validation: Success'
+	variants | sed 's/$/: {"result": "pass" }/' >/tmp/virgl-piglit.wanted
+	if diff /tmp/virgl-piglit.wanted "/tmp/virgl-piglit.$mode"; then
+		same virgl-piglit
+	else
+		echo "FAIL same-virgl-piglit the last of them said: $(tail -n 3 /tmp/piglit | tr '\n' ' ')"
+	fi
+	[ "${piglit_mapped:-0}" -ge "$(variants | wc -l)" ] && verdict=PASS || verdict=FAIL
+	echo "$verdict virgl-piglit-maps-blobs $piglit_mapped of them"
 }
 
 # VK_ERROR_OUT_OF_DEVICE_MEMORY and GL_OUT_OF_MEMORY.
