@@ -17,6 +17,10 @@
  * SUBTEST: guest-bad-arguments
  * Description: Sizes and flags that make no sense get the same errno in both modes
  *
+ * SUBTEST: guest-no-memory
+ * Description: A blob as large as the machine's memory, or larger, is -ENOMEM in both
+ *	modes, and nothing is lost: the next one can be had
+ *
  * SUBTEST: guest-data-%s
  * Description: A new blob reads as zeroes and keeps what is written, through several
  *	mappings, parent and child, and when its handle is closed. With TTM each page that
@@ -84,11 +88,13 @@
 #include <linux/virtio_gpu.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
 #include "dmabuf.h"
+#include "freemem.h"
 #include "igt.h"
 #include "kvm.h"
 #include "param.h"
@@ -99,6 +105,8 @@
 #define MIB(n) ((uint64_t)(n) << 20)
 #define BLOB MIB(4)
 #define WORDS (BLOB / 4)
+/* Slabs that grew, and the like. */
+#define LOST_KIB_MAX 4096
 
 static const struct kind {
 	const char *name;
@@ -169,6 +177,51 @@ static void test_bad_arguments(void)
 		params.mem = VIRTGPU_BLOB_MEM_GUEST;
 		igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), bad[i].ret);
 	}
+	virtgpu_close(&gpu);
+}
+
+static uint64_t memory_size(void)
+{
+	struct sysinfo info;
+
+	igt_assert_eq(sysinfo(&info), 0);
+	return (uint64_t)info.totalram * info.mem_unit;
+}
+
+/* What the kernel may say until announce(""), as scan-log.sh reads it. */
+static void announce(const char *text)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "TTM-PFNMAP-ANNOUNCE %s %s",
+		 *text ? "begin" : "end", text);
+	virtgpu_write_file("/dev/kmsg", line);
+}
+
+static void test_no_memory(void)
+{
+	const bool ttm = virtgpu_ttm_blobs();
+	uint64_t size = memory_size();
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	long before;
+	int ret;
+
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	freemem_drop_caches();
+	before = freemem_kib();
+	/* More is not even tried; to the stock driver both are the same. */
+	if (ttm)
+		igt_assert_eq(make(&gpu, &kinds[0], 2 * size, &blob), -ENOMEM);
+	/* All of it, for a moment: TTM asks for the last page as for any. */
+	if (ttm)
+		announce("page allocation failure");
+	ret = make(&gpu, &kinds[0], size, &blob);
+	if (ttm)
+		announce("");
+	igt_assert_eq(ret, -ENOMEM);
+	freemem_assert_not_lost(before, LOST_KIB_MAX);
+	igt_assert_eq(make(&gpu, &kinds[0], BLOB, &blob), 0);
 	virtgpu_close(&gpu);
 }
 
@@ -408,18 +461,14 @@ static uint64_t first_page(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 	return look.pfn;
 }
 
-#define TRACING "/sys/kernel/tracing/"
-#define COMMANDS TRACING "events/virtio_gpu/virtio_gpu_cmd_queue/enable"
-
 /* How often the host was told to forget a resource, since the trace began. */
 static unsigned int unrefs(void)
 {
-	FILE *file = fopen(TRACING "trace", "r");
+	FILE *file = virtgpu_trace_open();
 	unsigned int count = 0, type;
 	const char *at;
 	char line[512];
 
-	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
 		at = strstr(line, " type=0x");
 		if (at && sscanf(at, " type=%x", &type) == 1)
@@ -438,14 +487,6 @@ static unsigned int unrefs_become(unsigned int wanted)
 	return unrefs();
 }
 
-static void clear_trace(void)
-{
-	FILE *file = fopen(TRACING "trace", "w");
-
-	igt_assert(file);
-	fclose(file);
-}
-
 static void test_closed(void)
 {
 	struct virtgpu_blob blob;
@@ -458,9 +499,7 @@ static void test_closed(void)
 	write_words(map, 1);
 	/* What others have left is forgotten before. */
 	sleep(2);
-	virtgpu_write_file(TRACING "options/record-cmd", "0");
-	clear_trace();
-	virtgpu_write_file(COMMANDS, "1");
+	virtgpu_trace_begin(VIRTGPU_EVENT_QUEUE);
 	virtgpu_blob_close(&gpu, &blob);
 	if (virtgpu_ttm_blobs())
 		igt_assert_eq(unrefs_become(1), 1);
@@ -469,7 +508,7 @@ static void test_closed(void)
 	check_words(map, 1);
 	munmap(map, BLOB);
 	igt_assert_eq(unrefs_become(1), 1);
-	virtgpu_write_file(COMMANDS, "0");
+	virtgpu_trace_end(VIRTGPU_EVENT_QUEUE);
 	virtgpu_close(&gpu);
 }
 
@@ -656,6 +695,8 @@ int igt_main()
 	igt_subtest("guest-refused") test_refused();
 	igt_describe("regression: the errno of arguments that make no sense");
 	igt_subtest("guest-bad-arguments") test_bad_arguments();
+	igt_describe("regression: a blob for which there is no memory");
+	igt_subtest("guest-no-memory") test_no_memory();
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		igt_describe("regression: a blob keeps what is written to it");
 		igt_subtest_f("guest-data-%s", kinds[i].name)

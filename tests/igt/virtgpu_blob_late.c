@@ -51,6 +51,15 @@
  *	everything else: the access gets a SIGBUS, other blobs work, and so does this one
  *	when the answer comes after all. Without TTM: no bound
  *
+ * SUBTEST: late-left-out-closed
+ * Description: The blob that the host left out is closed: others make room for one another
+ *	as before. Without TTM: who has it cannot be killed
+ *
+ * SUBTEST: late-import
+ * Description: A driver imports a blob that has left the window, and the host does not
+ *	answer: it gets an error after the timeout, can be killed before, on 6.1 also while
+ *	an access waits for the same blob, and later it works
+ *
  * SUBTEST: late-execbuffer
  * Description: A thread sends commands for all blobs at once, all the time, while
  *	another one uses them: each access ends before the timeout
@@ -72,6 +81,10 @@
  * SUBTEST: late-guest-create
  * Description: A blob in the guest's memory is made while the host does not answer:
  *	it is there after the timeout, and works. Without TTM: at once
+ *
+ * SUBTEST: late-guest-refused
+ * Description: The host's answer is late, and a refusal: mmap() says so. Without TTM the
+ *	blob can be mapped, and the host does not know it
  *
  * SUBTEST: late-guest-free
  * Description: A blob in the guest's memory is closed: its pages are free only when
@@ -113,6 +126,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -417,6 +431,28 @@ static void left_out_child(bool ttm)
 	end_talker();
 }
 
+/* Without TTM who maps it waits in the kernel, so it cannot be closed. */
+static void assert_left_out_stays(void)
+{
+	pid_t pid;
+
+	leave_out(true);
+	pid = child_fork();
+	if (!pid) {
+		map_new_blob();
+		_exit(0);
+	}
+	igt_assert(!gone_within(pid, 2));
+	igt_assert_eq(param_get("host_refuses", "leave_out"), 1);
+	igt_assert_eq(kill(pid, SIGKILL), 0);
+	igt_assert(!gone_within(pid, 3));
+	/* The next command tells the host that there is one more. */
+	leave_out(false);
+	map_new_blob();
+	igt_assert(gone_within(pid, 10));
+	wait_window_empty();
+}
+
 static void test_left_out(void)
 {
 	timeout_ms(2000);
@@ -427,6 +463,102 @@ static void test_left_out(void)
 	make_evicted();
 	make_room();
 	left_out_child(true);
+	for (unsigned int i = 0; i < blobs; i++)
+		igt_assert_eq(map[i][0], i + 1);
+	free_blobs();
+	wait_window_empty();
+}
+
+static void test_left_out_closed(void)
+{
+	uint64_t timeouts;
+
+	timeout_ms(2000);
+	if (!virtgpu_ttm_blobs()) {
+		assert_left_out_stays();
+		return;
+	}
+	make_evicted();
+	make_room();
+	leave_out(true);
+	igt_assert(virtgpu_is_sigbus(map[0]));
+	igt_assert_eq(param_get("host_refuses", "leave_out"), 1);
+	munmap(map[0], BLOB);
+	map[0] = NULL;
+	virtgpu_blob_close(&gpu, &blob[0]);
+	timeouts = virtgpu_window_count("timeouts");
+	for (unsigned int round = 0; round < 2; round++)
+		for (unsigned int i = 1; i < blobs; i++)
+			igt_assert_eq(map[i][0], i + 1);
+	igt_assert_eq_u64(virtgpu_window_count("timeouts"), timeouts);
+	/* The host forgot the blob meanwhile. */
+	leave_out(false);
+	virtgpu_expect_refusals(1);
+	free_blobs();
+	wait_window_empty();
+}
+
+static pid_t import_in_child(int dmabuf)
+{
+	pid_t pid = child_fork();
+
+	if (!pid)
+		_exit(-dmabuf_hold_error(dmabuf));
+	return pid;
+}
+
+/* It waits, until it is killed. */
+static void kill_import(int dmabuf)
+{
+	pid_t pid = import_in_child(dmabuf);
+
+	igt_assert(!gone_within(pid, 2));
+	igt_assert_eq(kill(pid, SIGKILL), 0);
+	igt_assert(gone_within(pid, 3));
+}
+
+/* DRM of 6.12 reserves a blob that is to be pinned, and cannot be interrupted in that. */
+static bool driver_reserves_to_pin(void)
+{
+	struct utsname name;
+
+	igt_assert_eq(uname(&name), 0);
+	return !strncmp(name.release, "6.1.", 4);
+}
+
+static void test_import(void)
+{
+	uint64_t address;
+	int dmabuf, hold;
+	pid_t pid, accesses;
+
+	igt_require_f(virtgpu_ttm_blobs(), "only TTM evicts\n");
+	make_evicted();
+	make_room();
+	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
+	timeout_ms(2000);
+	stall(true);
+	pid = import_in_child(dmabuf);
+	igt_assert(gone_within(pid, 6));
+	igt_assert(WIFEXITED(gone_status));
+	igt_assert_eq(WEXITSTATUS(gone_status), ETIMEDOUT);
+	timeout_ms(60000);
+	kill_import(dmabuf);
+	/* Also while an access has the blob reserved, and waits itself. */
+	accesses = child_fork();
+	if (!accesses) {
+		map[0][0] = 1;
+		_exit(0);
+	}
+	igt_assert(!gone_within(accesses, 1));
+	if (driver_reserves_to_pin())
+		kill_import(dmabuf);
+	stall(false);
+	igt_assert(gone_within(accesses, 10));
+	igt_assert_eq(gone_status, 0);
+	hold = dmabuf_hold(dmabuf, &address);
+	close(hold);
+	close(dmabuf);
 	for (unsigned int i = 0; i < blobs; i++)
 		igt_assert_eq(map[i][0], i + 1);
 	free_blobs();
@@ -957,6 +1089,34 @@ static void test_guest_create(void)
 	virtgpu_close(&gpu);
 }
 
+static void test_guest_refused(void)
+{
+	/* The same as in guest-refused, of virtgpu_blob_guest. */
+	const struct virtgpu_blob_params params = {
+		.size = BLOB,
+		.mem = VIRTGPU_BLOB_MEM_HOST3D_GUEST,
+		.flags = VIRTGPU_BLOB_FLAG_USE_SHAREABLE,
+	};
+	bool ttm = virtgpu_ttm_blobs();
+	void *words;
+	int ret = 0;
+
+	timeout_ms(2000);
+	virtgpu_open(&gpu, VIRTGPU_VENUS);
+	stall(true);
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob[0]), 0);
+	stall(false);
+	for (int i = 0; i < 20 && !ret; i++) {
+		ret = __virtgpu_blob_mmap(&gpu, &blob[0], &words);
+		if (!ret)
+			munmap(words, BLOB);
+		usleep(100000);
+	}
+	igt_assert_eq(ret, ttm ? -EINVAL : 0);
+	virtgpu_close(&gpu);
+	virtgpu_expect_refusals(ttm ? 1 : 2);
+}
+
 /* Pages on a CPU's own list are not told from those in use. */
 static bool free_within(uint64_t pfn, double seconds)
 {
@@ -1011,6 +1171,19 @@ static void test_unplug(void)
 	virtgpu_window_wait_empty();
 }
 
+/* How often the host was told to unmap a blob, since the trace began. */
+static unsigned int unmaps_traced(void)
+{
+	FILE *file = virtgpu_trace_open();
+	unsigned int count = 0;
+	char line[512];
+
+	while (fgets(line, sizeof(line), file))
+		count += !!strstr(line, " virtio_gpu_range_unmap: ");
+	fclose(file);
+	return count;
+}
+
 static void test_unplug_again(void)
 {
 	struct virtgpu_device device;
@@ -1023,9 +1196,14 @@ static void test_unplug_again(void)
 		make_blobs(4);
 		if (round % 2)
 			free_blobs();
+		virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 		virtgpu_unbind(&device);
-		if (!(round % 2))
+		virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
+		/* Before the reset, which the stock driver leaves to the host. */
+		if (!(round % 2)) {
+			igt_assert_eq(unmaps_traced(), blobs);
 			free_blobs();
+		}
 		virtgpu_bind(&device);
 	}
 	igt_assert_eq(log_count(log, "does not answer"), 0);
@@ -1270,6 +1448,12 @@ int igt_main()
 		leave_out(false);
 		end_talker();
 	}
+	igt_describe(
+		"A blob that the host leaves out is closed (twin: within)");
+	igt_subtest("late-left-out-closed") test_left_out_closed();
+	igt_fixture() leave_out(false);
+	igt_describe("new call: an import that the host does not answer");
+	igt_subtest("late-import") test_import();
 	igt_describe("regression: commands for all blobs while they are used");
 	igt_subtest("late-execbuffer") test_execbuffer();
 	igt_describe("Closed blobs that the GPU still uses (twin: within)");
@@ -1283,9 +1467,11 @@ int igt_main()
 	igt_describe("regression: others keep the queue to a slow host full");
 	igt_subtest("late-busy-queue") test_busy_queue();
 	igt_fixture() every_ms(0);
-	igt_describe(
-		"A blob that is made while the host is late (twin: within)");
+	igt_describe("regression: a blob that is made while the host is late");
 	igt_subtest("late-guest-create") test_guest_create();
+	igt_describe(
+		"A blob that the host refuses when it was made (twin: within)");
+	igt_subtest("late-guest-refused") test_guest_refused();
 	igt_describe(
 		"regression: the host's pages are not free before it gave them back");
 	igt_subtest("late-guest-free") test_guest_free();

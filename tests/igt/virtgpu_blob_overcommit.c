@@ -528,19 +528,6 @@ static void test_kill(void)
 	set_free();
 }
 
-#define TRACING "/sys/kernel/tracing/"
-#define EVENTS TRACING "events/virtio_gpu_window/"
-#define COMMANDS TRACING "events/virtio_gpu/"
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	igt_assert_f(file, "cannot write %s\n", path);
-	igt_assert_lte(0, fputs(text, file));
-	igt_assert_eq(fclose(file), 0);
-}
-
 #define SMALL (MIB(1) / 2)
 #define TEARDOWN_LEFT 10
 #define TEARDOWN_WAITS 5
@@ -597,12 +584,11 @@ static bool command_of(const char *line, bool *answer, unsigned int *type)
 static void teardown_traced(struct teardown *teardown)
 {
 	static unsigned int queue[MAX_COMMANDS];
-	FILE *file = fopen(TRACING "trace", "r");
+	FILE *file = virtgpu_trace_open();
 	unsigned int first = 0, end = 0, maps = 0, unmaps = 0, type;
 	char line[512];
 	bool answer;
 
-	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (!command_of(line, &answer, &type))
 			continue;
@@ -633,8 +619,7 @@ static void teardown_once(struct teardown *teardown)
 
 	/* What others have left is to be answered before. */
 	sleep(1);
-	write_file(TRACING "trace", "");
-	write_file(COMMANDS "enable", "1");
+	virtgpu_trace_begin(VIRTGPU_EVENTS);
 	leave_small_blobs();
 	/* It frees in the background, too. */
 	if (!virtgpu_ttm_blobs())
@@ -643,7 +628,7 @@ static void teardown_once(struct teardown *teardown)
 	virtgpu_blob(&gpu, BLOB, &blob);
 	map = virtgpu_blob_mmap(&gpu, &blob);
 	map[0] = 1;
-	write_file(COMMANDS "enable", "0");
+	virtgpu_trace_end(VIRTGPU_EVENTS);
 	munmap(map, BLOB);
 	virtgpu_close(&gpu);
 	teardown_traced(teardown);
@@ -676,16 +661,26 @@ static void test_teardown(void)
 
 static uint64_t traced(const char *event)
 {
-	FILE *file = fopen(TRACING "trace", "r");
+	FILE *file = virtgpu_trace_open();
 	char line[512], name[64];
 	uint64_t found = 0;
 
-	igt_assert(file);
 	snprintf(name, sizeof(name), " virtio_gpu_range_%s: blob=", event);
 	while (fgets(line, sizeof(line), file))
 		found += !!strstr(line, name);
 	fclose(file);
 	return found;
+}
+
+static void wait_no_blobs(void)
+{
+	virtgpu_window_wait_empty();
+	for (int i = 0; virtgpu_window_count("blobs-in") +
+			virtgpu_window_count("blobs-out");
+	     i++) {
+		igt_assert(i < 50);
+		usleep(100000);
+	}
 }
 
 static void test_traced(void)
@@ -699,17 +694,19 @@ static void test_traced(void)
 	uint64_t before[3];
 
 	igt_require_f(virtgpu_ttm_blobs(), "only TTM has something to tell\n");
-	virtgpu_window_wait_empty();
-	write_file(TRACING "trace", "");
-	write_file(EVENTS "enable", "1");
+	wait_no_blobs();
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	for (int i = 0; i < 3; i++)
 		before[i] = virtgpu_window_count(events[i][1]);
 	set_make(VIRTGPU_VENUS, count);
 	set_write(1);
 	set_check(1);
+	igt_assert_eq_u64(virtgpu_window_count("blobs-in"), window_blobs());
+	igt_assert_eq_u64(virtgpu_window_count("blobs-out"),
+			  count - window_blobs());
 	set_free();
-	virtgpu_window_wait_empty();
-	write_file(EVENTS "enable", "0");
+	wait_no_blobs();
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	for (int i = 0; i < 3; i++)
 		igt_assert_eq_u64(traced(events[i][0]),
 				  virtgpu_window_count(events[i][1]) -
@@ -717,7 +714,6 @@ static void test_traced(void)
 	igt_assert_lte_u64(count / 2, traced("evict"));
 	igt_assert_eq_u64(traced("mapped"), traced("map"));
 	igt_assert_eq_u64(traced("returned"), traced("unmap"));
-	write_file(TRACING "trace", "");
 }
 
 static int try_mmap_as(struct virtgpu *gpu, int flags, size_t size,

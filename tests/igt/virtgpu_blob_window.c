@@ -24,6 +24,10 @@
  * Description: A blob stays where it is while a driver that imports its dma-buf has
  *	its address, and can be evicted when it has not
  *
+ * SUBTEST: window-all-pinned
+ * Description: All of the window is an importer's: an access to another blob gets a SIGBUS
+ *	after the timeout, and works when there is room again
+ *
  * SUBTEST: window-pinned-evicted
  * Description: A driver imports the dma-buf of a blob that was evicted: the blob comes
  *	in, and stays
@@ -98,8 +102,6 @@
 #define FAULTS_MAX 16
 /* Of the module host_refuses. */
 #define REFUSES "host_refuses"
-#define TRACING "/sys/kernel/tracing/"
-#define EVENTS TRACING "events/virtio_gpu_window/"
 
 static struct virtgpu gpu;
 static struct virtgpu_blob blob[MAX_BLOBS];
@@ -151,25 +153,12 @@ static void free_blobs(void)
 		virtgpu_window_wait_empty();
 }
 
-static void trace(bool on)
-{
-	FILE *file;
-
-	if (on) {
-		file = fopen(TRACING "trace", "w");
-		igt_assert(file);
-		fclose(file);
-	}
-	virtgpu_write_file(EVENTS "enable", on ? "1" : "0");
-}
-
 static void read_events(void)
 {
-	FILE *file = fopen(TRACING "trace", "r");
+	FILE *file = virtgpu_trace_open();
 	struct event *event = events;
 	char line[512], *at;
 
-	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
 		at = strstr(line, " virtio_gpu_range_");
 		if (*line == '#' || !at)
@@ -217,10 +206,10 @@ static void test_lru(void)
 	/* The other way round than they were made. */
 	for (unsigned int i = 0; i < room; i++)
 		touch(room - 1 - i);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	for (unsigned int i = room; i < blobs; i++)
 		touch(i);
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	for (unsigned int i = 0; i < event_count; i++)
 		if (is(&events[i], "evict"))
@@ -252,13 +241,13 @@ static void test_reuse(void)
 	unsigned int reused = 0;
 
 	require_ttm();
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	make_blobs(2 * window_blobs());
 	for (unsigned int round = 0; round < ROUNDS; round++)
 		for (unsigned int i = 0; i < blobs; i++)
 			touch(i);
 	free_blobs();
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	for (unsigned int i = 0; i < event_count; i++) {
 		if (!is(&events[i], "map"))
@@ -289,7 +278,7 @@ static void test_reuse_waits(void)
 	make_blobs(2 * window_blobs());
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	param_set("late_host", "stall", 1);
 	pid = child_fork();
 	if (!pid) {
@@ -300,18 +289,18 @@ static void test_reuse_waits(void)
 	igt_assert_eq(waitpid(pid, &status, WNOHANG), 0);
 	leaving = virtgpu_window_count("leaving");
 	igt_assert_eq_u64(virtgpu_window_count("used"), virtgpu_window_size());
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_lt(0, leaving);
 	igt_assert_eq(events_named("unmap"), leaving);
 	igt_assert_eq(events_named("returned"), 0);
 	igt_assert_eq(events_named("map"), 0);
 
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	param_set("late_host", "stall", 0);
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
 	igt_assert_eq(status, 0);
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_lte(leaving, events_named("returned"));
 	igt_assert_eq(events_named("map"), 1);
@@ -509,7 +498,7 @@ static void test_refused_map(void)
 	free_blobs();
 }
 
-/* The events since trace(true). */
+/* The events since virtgpu_trace_begin(). */
 static void assert_no_range_taken(void)
 {
 	for (unsigned int i = 0; i < event_count; i++)
@@ -530,7 +519,7 @@ static void test_refused_unmap(void)
 	make_blobs(2 * room);
 	for (unsigned int i = 0; i < room; i++)
 		touch(i);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	param_set(REFUSES, "unmap", 1);
 	for (unsigned int i = room; i < blobs; i++)
 		touch(i);
@@ -540,7 +529,7 @@ static void test_refused_unmap(void)
 	for (unsigned int round = 0; round < ROUNDS; round++)
 		for (unsigned int i = 1; i < blobs; i++)
 			assert_touched(i);
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 1);
 	assert_no_range_taken();
@@ -590,7 +579,7 @@ static void test_pinned(void)
 	make_blobs(2 * window_blobs());
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
 	hold = hold_in_window(dmabuf);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
 	read_events();
@@ -599,11 +588,46 @@ static void test_pinned(void)
 	close(hold);
 	for (unsigned int i = 1; i < blobs; i++)
 		touch(i);
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 1);
 	assert_touched(0);
 	close(dmabuf);
+	free_blobs();
+}
+
+static void test_all_pinned(void)
+{
+	const unsigned int room = window_blobs();
+	int dmabuf[MAX_BLOBS], hold[MAX_BLOBS];
+	unsigned long timeout = param_get("virtio_gpu", "ttm_blobs_timeout_ms");
+	uint64_t evictions;
+	bool sigbus;
+
+	require_ttm();
+	make_blobs(room + 1);
+	for (unsigned int i = 0; i < room; i++) {
+		dmabuf[i] = virtgpu_blob_export(&gpu, &blob[i]);
+		hold[i] = hold_in_window(dmabuf[i]);
+	}
+	evictions = virtgpu_window_count("evictions");
+	param_set("virtio_gpu", "ttm_blobs_timeout_ms", 1000);
+	sigbus = virtgpu_is_sigbus(map[room]);
+	param_set("virtio_gpu", "ttm_blobs_timeout_ms", timeout);
+	igt_assert(sigbus);
+	igt_assert_eq_u64(virtgpu_window_count("evictions"), evictions);
+	for (unsigned int i = 0; i < room; i++)
+		touch(i);
+	close(hold[0]);
+	touch(room);
+	igt_assert_eq_u64(virtgpu_window_count("evictions"), evictions + 1);
+	for (unsigned int i = 0; i < room; i++) {
+		if (i)
+			close(hold[i]);
+		close(dmabuf[i]);
+	}
+	for (unsigned int i = 0; i < blobs; i++)
+		assert_touched(i);
 	free_blobs();
 }
 
@@ -615,16 +639,16 @@ static void test_pinned_evicted(void)
 	make_blobs(2 * window_blobs());
 	dmabuf = virtgpu_blob_export(&gpu, &blob[0]);
 	touch(0);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	for (unsigned int i = 1; i < blobs; i++)
 		touch(i);
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 1);
-	trace(true);
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	hold = hold_in_window(dmabuf);
 	for (unsigned int i = 1; i < blobs; i++)
 		touch(i);
-	trace(false);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 0);
 	assert_touched(0);
@@ -759,6 +783,8 @@ int igt_main()
 	igt_fixture() heal();
 	igt_describe("new call: an importer keeps a blob from being evicted");
 	igt_subtest("window-pinned") test_pinned();
+	igt_describe("new call: importers have all of the window");
+	igt_subtest("window-all-pinned") test_all_pinned();
 	igt_describe("new call: an importer brings back what was evicted");
 	igt_subtest("window-pinned-evicted") test_pinned_evicted();
 	igt_describe("regression: the host refuses to map a blob once");

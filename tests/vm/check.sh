@@ -111,14 +111,22 @@ igt_programs() {
 		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults|ept|nested)|virtgpu_.*'
 }
 
-# After each subtest of these all pages are looked at; it takes its time.
+# The rest share two machines. After each subtest of these all pages are looked at; it takes
+# its time.
 EACH='ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_lifetime'
 EACH+=' ttm_pfnmap_lifetime_nokvm ttm_pfnmap_quarantine ttm_pfnmap_reuse'
 
-# igt_words PROGRAM: what igt.sh is told.
+# igt_words each|reserved: what igt.sh is told for one of the two.
 igt_words() {
-	[[ " $EACH " != *" $1 "* ]] || printf each,
-	echo "$1"
+	local program words=''
+	for program in $(igt_programs | grep -vx ttm_pfnmap_leak) ttm_pfnmap_leak; do
+		case " $EACH " in
+		*" $program "*) [ "$1" != each ] || words+=,$program ;;
+		*) [ "$1" = each ] || words+=,$program ;;
+		esac
+	done
+	[ "$1" != each ] || printf each,
+	echo "${words#,}"
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards, in one machine.
@@ -267,7 +275,7 @@ GPU_IOMMU='-device intel-iommu,intremap=off -global virtio-gpu-gl-device.iommu_p
 
 gpu_image() {
 	"$VM_DIR/build-mesa.sh"
-	FILES=mesa/venus_map:mesa/virgl_map:tools/lost_mapping.so "$VM_DIR/initramfs.sh" "$1" gpu ours \
+	FILES=mesa/venus_map:mesa/virgl_map:tools/lost_mapping.so:tools/verify_pages "$VM_DIR/initramfs.sh" "$1" gpu ours \
 		virtio_pci virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
 }
 
@@ -311,6 +319,8 @@ gpu_stream() {
 		ttm_blobs=1,virtgpu_blob_guest 300
 	VM_MEMORY=1024 VM_APPEND=ttm.pfnmap_policy=counted vm_suite gpu "$1" virtgpu_guest.counted gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_guest,virtgpu_blob_kvm 600
+	VM_APPEND='nopat ttm.pfnmap_policy=reserved' vm_suite gpu "$1" virtgpu_guest.refused gpu gpu.sh \
+		refused,virtgpu_blob_guest,only=guest-kvm-.* 240
 	suite bench "$1" bench-blobs "$VM_DIR/bench-blobs.sh" "$1"
 	vm_suite gpu "$1" fbdev gpu fbdev.sh ttm_blobs=1 180
 	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
@@ -378,14 +388,12 @@ plan_kernel() {
 	plan drivers "$1" stock-drivers.stock
 	plan bench "$1" bench
 	plan bench "$1" bench-blobs
-	plan rig "$1" self-test
 	for program in $REFUSALS; do
 		plan refusals "$1" "refusals.$program"
 	done
 	plan hazard "$1" violation
-	for program in $(igt_programs); do
-		plan igt "$1" "$program"
-	done
+	plan igt "$1" igt.reserved
+	plan igt "$1" igt.each
 	plan igt "$1" igt.counted
 	plan_hazards "$1" >>"${PLAN:-$RESULTS/plan}"
 	for program in naive reserved counted; do
@@ -393,7 +401,7 @@ plan_kernel() {
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_window64 virtgpu_window64.stock \
-		virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted \
+		virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted virtgpu_guest.refused \
 		unplug.stock fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
@@ -407,10 +415,8 @@ stream() {
 	vm_suite smoke "$1" smoke check smoke.sh '' 120
 	suite demo "$1" demo make -C "$REPO" "KERNEL=$1" demo
 	drivers_suites "$1"
-	suite rig "$1" self-test "$VM_DIR/self-test.sh" "$1"
-	for program in $(igt_programs); do
-		vm_suite igt "$1" "$program" check igt.sh "$(igt_words "$program")" 900
-	done
+	vm_suite igt "$1" igt.reserved check igt.sh "$(igt_words reserved)" 1800
+	vm_suite igt "$1" igt.each check igt.sh "$(igt_words each)" 2400
 	vm_suite igt "$1" igt.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
 	naive_image "$1"
 	hazard_suites "$1"
@@ -435,8 +441,9 @@ stream() {
 	intel_short "$1"
 }
 
-# Of its own: it does not depend on the kernel.
+# Of its own: they do not depend on the kernel.
 failures_stream() {
+	suite rig all self-test "$VM_DIR/self-test.sh" "$1"
 	suite rig all failures "$VM_DIR/failures.sh" "$1"
 }
 
@@ -483,7 +490,7 @@ debug_stream() {
 	for program in $DEBUG_COUNTED; do
 		vm_suite debug "$kernel" "$program.counted" check igt.sh "policy=counted,$program" 1800
 	done
-	FILES='' "$VM_DIR/initramfs.sh" "$kernel" gpu ours virtio_pci virtio-gpu kvm-amd
+	FILES=tools/verify_pages "$VM_DIR/initramfs.sh" "$kernel" gpu ours virtio_pci virtio-gpu kvm-amd
 	# The device uses the DMA API, which is checked, too.
 	for program in $DEBUG_BLOBS; do
 		VM_QEMU='-global virtio-gpu-gl-device.iommu_platform=on' VM_RUN=run-gpu-vm.sh vm_suite gpu "$kernel" "$program" gpu gpu.sh "ttm_blobs=1,$program$(debug_options "$program")" 1800
@@ -615,6 +622,7 @@ plan rig all twins
 plan rig all igt-tree
 [ -n "$only" ] || plan style all style
 [ -n "$only" ] || plan rig all failures
+[ -n "$only" ] || plan rig all self-test
 for kernel; do
 	case "$only" in
 	debug)

@@ -21,6 +21,7 @@
 #define RENDER_FIRST 128
 #define RENDER_NODES 8
 #define DEBUGFS "/sys/kernel/debug/dri/0/"
+#define TRACING "/sys/kernel/tracing/"
 #define PARAMETER "/sys/module/virtio_gpu/parameters/ttm_blobs"
 /* Every unmap may take the host 100 ms, and there may be a thousand. */
 #define EMPTY_SECONDS 120
@@ -425,6 +426,38 @@ void virtgpu_write_file(const char *path, const char *text)
 	igt_assert_fd(fd);
 	igt_assert_eq(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
+}
+
+static void trace_enable(const char *events, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), TRACING "events/%senable", events);
+	virtgpu_write_file(path, text);
+}
+
+void virtgpu_trace_begin(const char *events)
+{
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+
+	igt_assert_fd(fd);
+	close(fd);
+	/* For the names of tasks the scheduler is patched, which the emulation may miss. */
+	virtgpu_write_file(TRACING "options/record-cmd", "0");
+	trace_enable(events, "1");
+}
+
+void virtgpu_trace_end(const char *events)
+{
+	trace_enable(events, "0");
+}
+
+FILE *virtgpu_trace_open(void)
+{
+	FILE *file = fopen(TRACING "trace", "r");
+
+	igt_assert(file);
+	return file;
 }
 
 void virtgpu_use_memory(size_t size)

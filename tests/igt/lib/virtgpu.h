@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* How the host makes a blob that the CPU can map. */
 enum virtgpu_context {
@@ -104,6 +105,17 @@ void virtgpu_remove(const struct virtgpu_device *device);
 void virtgpu_rescan(void);
 
 void virtgpu_write_file(const char *path, const char *text);
+
+/* The driver's tracepoints, all of them, one, and those of a window that is TTM's. */
+#define VIRTGPU_EVENTS "virtio_gpu/"
+#define VIRTGPU_EVENT_QUEUE VIRTGPU_EVENTS "virtio_gpu_cmd_queue/"
+#define VIRTGPU_EVENTS_WINDOW "virtio_gpu_window/"
+/* Some of them are traced from here on; what was traced before is gone. */
+void virtgpu_trace_begin(const char *events);
+void virtgpu_trace_end(const char *events);
+/* To read what was traced, for fclose(). */
+FILE *virtgpu_trace_open(void);
+
 /* Anonymous memory that is written page by page and given back. */
 void virtgpu_use_memory(size_t size);
 

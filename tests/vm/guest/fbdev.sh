@@ -44,7 +44,15 @@ drawn() {
 load virtio_pci && load_kvm || exit 1
 # For the names of tasks a tracer patches the scheduler, which the emulation may miss.
 echo 0 >$trace/options/record-cmd
-load virtio-gpu "$mode" || exit 1
+# Off is the default.
+case "$mode" in
+ttm_blobs=0) load virtio-gpu || exit 1 ;;
+*) load virtio-gpu "$mode" || exit 1 ;;
+esac
+if [ "$mode" = ttm_blobs=0 ]; then
+	said="$(cat /sys/module/virtio_gpu/parameters/ttm_blobs) $(cat /sys/kernel/debug/dri/0/virtio-gpu-window)"
+	[ "$said" = 'N off' ] && echo "PASS default-off" || echo "FAIL default-off $said"
+fi
 hung_tasks "$mode"
 timeout=/sys/module/virtio_gpu/parameters/ttm_blobs_timeout_ms
 if [ "$(cat $timeout)" = 5000 ]; then

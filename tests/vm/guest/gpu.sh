@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 #
-# gpu.sh ttm_blobs=0|1|debian PROGRAM... [OPTION...]: run IGT test programs on virtio-gpu,
-# with TTM in charge of its window or without, or on Debian's own modules, that ttm_blobs=0
-# is to be like. See run-gpu-vm.sh for the host's side.
+# gpu.sh ttm_blobs=0|1|refused|debian PROGRAM... [OPTION...] [only=SUBTESTS]: run IGT test
+# programs on virtio-gpu, with TTM in charge of its window or without, where the command line
+# has the PFNMAP mode refused, or on Debian's own modules, that ttm_blobs=0 is to be like. See
+# run-gpu-vm.sh for the host's side.
 
 mode=$1
 shift
+case "$mode" in
+refused) refused=y mode=ttm_blobs=1 ;;
+*) refused= ;;
+esac
 
 # Part of every result's name.
 policy() {
 	case "$mode" in
-	ttm_blobs=1) echo "ttm_blobs${policy:+-$policy}" ;;
+	ttm_blobs=1) echo "ttm_blobs${refused:+-refused}${policy:+-$policy}" ;;
 	debian) echo debian ;;
 	*) echo stock ;;
 	esac
@@ -19,6 +24,7 @@ policy() {
 # Of ttm.ko, if the command line asks for one.
 policy=$(sed -n 's/.*\bttm.pfnmap_policy=\([a-z]*\).*/\1/p' /proc/cmdline)
 
+[ "$mode" != ttm_blobs=1 ] || verify_baseline
 load virtio_pci && load_kvm || exit 1
 # Linux 6.1 leaks the console's buffer when virtio-gpu is unloaded, mode or not.
 load drm_kms_helper fbdev_emulation=0 || exit 1
@@ -39,7 +45,9 @@ elif [ "$mode" = ttm_blobs=1 ] && ! dmesg | grep -q 'TTM manages the window'; th
 else
 	echo "PASS mode"
 fi
-if [ "$mode" = ttm_blobs=1 ]; then
+if [ -n "$refused" ]; then
+	dmesg | grep 'not opted in: ' && echo "PASS pfnmap-is-refused" || echo "FAIL pfnmap-is-refused it is not"
+elif [ "$mode" = ttm_blobs=1 ]; then
 	[ "$(awk '{ print $NF }' /sys/module/ttm/parameters/pfnmap_active)" = "${policy:-reserved}" ] &&
 		echo "PASS policy-${policy:-reserved}" ||
 		echo "FAIL policy-${policy:-reserved} of the devices: $(cat /sys/module/ttm/parameters/pfnmap_active)"
@@ -64,20 +72,30 @@ case " $* " in
 esac
 # shellcheck disable=SC2034 # for one_program
 program_options=$(printf '%s\n' "$@" | grep '^--')
+subtests=$(printf '%s\n' "$@" | sed -n 's/^only=//p')
 for program; do
-	[ "${program#--}" = "$program" ] || continue
+	case "$program" in
+	--* | only=*) continue ;;
+	esac
+	announced=
+	case "$mode $program" in
+	ttm_blobs=1*) ;;
 	# Where the stock driver's mappings are moved, or unmapped in part.
-	case "$mode $program" in
-	ttm_blobs=1*) ;;
-	*virtgpu_blob_window) announce 'freeing invalid memtype' ;;
+	*virtgpu_blob_window) announced='freeing invalid memtype' ;;
 	esac
-	one_program "$program"
-	case "$mode $program" in
-	ttm_blobs=1*) ;;
-	*virtgpu_blob_window) announce_end ;;
-	esac
+	[ -z "$announced" ] || announce "$announced"
+	one_program "$program" "$subtests"
+	[ "$mode" != ttm_blobs=1 ] || verify_check "$program"
+	[ -z "$announced" ] || announce_end
 done
 [ "$mode" = debian ] || cat /sys/kernel/debug/dri/0/virtio-gpu-window /sys/kernel/debug/dri/0/virtio-gpu-guest
+if [ -n "$refused" ]; then
+	objects=$(awk '$1 ~ /-objects$/ { printf "%s ", $0 }' /sys/kernel/debug/dri/0/virtio-gpu-guest)
+	case "$objects" in
+	'ttm-objects 0 shmem-objects '[1-9]*) echo "PASS guest-blobs-are-the-stock-drivers $objects" ;;
+	*) echo "FAIL guest-blobs-are-the-stock-drivers $objects" ;;
+	esac
+fi
 # shellcheck disable=SC2086 # one module a word
 rmmod $helpers
 [ ! -d /sys/module/vttm ] || rmmod vttm

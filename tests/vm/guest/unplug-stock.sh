@@ -12,6 +12,7 @@
 # reset, and this driver unmaps none: so that is the last, and the device stays away.
 
 DRIVER=/sys/bus/virtio/drivers/virtio_gpu
+QUEUED=/sys/kernel/tracing/events/virtio_gpu/virtio_gpu_cmd_queue
 # Processes, see use().
 window='' guest='' flood='' create='' map=''
 
@@ -26,36 +27,27 @@ use() {
 	eval "$1=$!"
 }
 
-# said WHAT TEXT: it does, perhaps after a moment.
-said() {
-	n=0
-	while ! grep -qx "$2" "/tmp/use.$1"; do
-		n=$((n + 1))
-		[ $n -lt 200 ] || return
+# within SECONDS COMMAND...: it succeeds, perhaps after a moment.
+within() {
+	n=$(($1 * 10))
+	shift
+	until "$@"; do
+		n=$((n - 1))
+		[ $n -gt 0 ] || return
 		usleep 100000
 	done
 }
+
+# says WHAT TEXT: the process printed this line. said WHAT TEXT: or does in a moment.
+says() { grep -qx "$2" "/tmp/use.$1"; }
+said() { within 20 says "$@"; }
 
 there() { [ -d "/proc/$1" ] && ! grep -qs "^State:.*Z" "/proc/$1/status"; }
+sleeps() { grep -qs "^State:.*D" "/proc/$1/status"; }
 # stuck PID: it sleeps and cannot be killed, perhaps after a moment.
-stuck() {
-	n=0
-	while ! grep -qs "^State:.*D" "/proc/$1/status"; do
-		n=$((n + 1))
-		[ $n -lt 200 ] || return
-		usleep 100000
-	done
-}
-
+stuck() { within 20 sleeps "$1"; }
 # gone PID SECONDS: it is, in this time.
-gone() {
-	n=0
-	while there "$1"; do
-		n=$((n + 1))
-		[ $n -lt $(($2 * 10)) ] || return
-		usleep 100000
-	done
-}
+gone() { within "$2" not there "$1"; }
 
 # survives PID: it is killed, and is still there.
 survives() {
@@ -122,14 +114,27 @@ load virtio-gpu "$@" && load late_host && load host_refuses || exit 1
 # Of tasks that hang by intention.
 echo 0 >/proc/sys/kernel/hung_task_timeout_secs
 
+# unmaps_begin / unmaps: how often the host was told to unmap a blob, since then.
+unmaps_begin() {
+	# As in fbdev.sh.
+	echo 0 >/sys/kernel/tracing/options/record-cmd
+	echo 'type == 0x209' >$QUEUED/filter
+	echo 1 >$QUEUED/enable
+	: >/sys/kernel/tracing/trace
+}
+unmaps() { grep -c virtio_gpu_cmd_queue: /sys/kernel/tracing/trace; }
+unmapped() { [ "$(unmaps)" -ge "$1" ]; }
+
 # Without an unplug nothing is leaked.
 warnings=$(warnings)
+unmaps_begin
 hold window guest
 check control-guest-blobs-are-shmem leaked
 closed control window "$window" 'right=4 sigbus=0'
 closed control guest "$guest" 'right=4 sigbus=0'
 empty
 check control-closed-blobs-are-freed freed
+check control-closed-blobs-are-unmapped unmapped 4
 check control-no-warning not warned
 
 # unplug-waiting-queue, unplug-waiting-create
@@ -184,8 +189,10 @@ check waiting-map-stock-waits-for-ever stuck "$map"
 # unplug, unplug-again
 warnings=$(warnings)
 hold window guest
+unmaps_begin
 unbind
 check unplug-ends gone $unbinder 10
+check unplug-again-stock-unmaps-nothing-before-the-reset not unmapped 1
 closed unplug window "$window" 'right=0 sigbus=4'
 closed unplug guest "$guest" 'right=4 sigbus=0'
 sleep 1
