@@ -195,7 +195,8 @@ struct race {
 	enum kvm_guest_op op;
 	atomic_bool stop, stopped;
 	struct kvm_guest_result result;
-	uint32_t seed; /* of what is in the BO */
+	uint32_t seed;	     /* of what is in the BO */
+	atomic_ulong unmaps; /* of its pages, by this test */
 	const struct race_round *round;
 	unsigned int ms;
 	pthread_t thread;
@@ -285,8 +286,10 @@ static bool swapout(struct race *race)
 	int ret = __vttm_swapout(race->bo->fd, race->bo->handle, &pages);
 
 	igt_assert_f(!ret || ret == -EBUSY, "swapout: %s\n", strerror(-ret));
-	if (!ret && pages)
+	if (!ret && pages) {
+		race->unmaps++;
 		return true;
+	}
 	usleep(500);
 	return false;
 }
@@ -297,6 +300,7 @@ static void move(struct race *race, uint32_t placement)
 
 	igt_assert_f(!ret || ret == -EBUSY, "move: %s\n", strerror(-ret));
 	report->moves += !ret;
+	race->unmaps += !ret;
 }
 
 static void swap_and_move(struct race *race)
@@ -329,6 +333,7 @@ static void replace_bo(struct race *race)
 	bo->handle = handle;
 	igt_assert(mmap(bo->map, bo->size, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_FIXED, bo->fd, offset) == bo->map);
+	race->unmaps++;
 	report->bos++;
 }
 
@@ -343,6 +348,7 @@ static void race_round(struct kvm_bo *bo, const void *arg)
 
 	kvm_host_write(bo->map, &job);
 	race.guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	race.guest->unmaps = &race.unmaps;
 	kvm_guest_map(race.guest, KVM_GUEST_GPA, bo->map, bo->size);
 	param_set(SLOW_RELEASE, "ms", ms);
 
@@ -403,6 +409,7 @@ static void cache_round(struct kvm_bo *bo, const void *arg)
 
 	race.bo = bo;
 	race.guest = kvm_guest_create(KVM_GUEST_FLAT32);
+	race.guest->unmaps = &race.unmaps;
 	kvm_guest_map(race.guest, KVM_GUEST_GPA, bo->map, bo->size);
 	param_set(SLOW_RELEASE, "ms", race.ms);
 	igt_assert_eq(pthread_create(&race.thread, NULL, clock_thread, &race),

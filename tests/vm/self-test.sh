@@ -128,6 +128,31 @@ hung "PASS a" && echo "PASS hung-and-nothing-failed" || echo "FAIL hung-and-noth
 hung "FAIL a" && echo "FAIL hung-and-a-test-failed it is not seen" || echo "PASS hung-and-a-test-failed"
 hung "Subtest a: FAIL (1.0s)" && echo "FAIL hung-and-a-subtest-failed it is not seen" || echo "PASS hung-and-a-subtest-failed"
 
+# Is a run of mesa.sh in which these lines came, too, made again?
+silent() {
+	printf '%s\n' 'PASS overcommit-virgl mapped=160' "FAIL overcommit-compete-venus.2 not on Venus: \
+MESA-VIRTIO: debug: aborting on expired ring alive status at iter 4096" "$@" >"$dir/raw/silent.txt"
+	RESULTS=$dir "$VM_DIR/check.sh" --renderer-silent silent >/dev/null
+}
+# again|stays NAME LINE...
+silence() {
+	local wanted=$1 name=renderer-silent-$2
+	shift 2
+	if silent "$@"; then set -- again; else set -- stays; fi
+	[ "$1" = "$wanted" ] && echo "PASS $name" || echo "FAIL $name it $1"
+}
+refused='QEMU refused 2 commands, 0 were expected to be'
+silence again alone 'refused 0' 'timeouts 0' 'PASS host-accepts'
+silence again and-no-evictions 'FAIL overcommit-compete-evictions 12, in a window for 16'
+silence again and-its-commands-are-refused "FAIL host-accepts $refused: 2 x ctrl 0x207, error 0x1200"
+silence stays and-a-blob-is-refused "FAIL host-accepts $refused: 1 x ctrl 0x207, error 0x1200; 1 x ctrl 0x208, error 0x1203"
+silence stays and-wrong-data 'FAIL overcommit-compete-venus.1 wrong data: mapped=16'
+silence stays and-the-kernel-complains 'FAIL kernel-log WARNING'
+silence stays and-a-blob-is-late 'timeouts 1'
+printf '%s\n' 'FAIL overcommit-venus not on Venus: Bus error' >"$dir/raw/other.txt"
+RESULTS=$dir "$VM_DIR/check.sh" --renderer-silent other && echo "FAIL renderer-not-silent it would be run again" ||
+	echo "PASS renderer-not-silent"
+
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words
 for target in $(sed -n 's/^\([a-z-]*\):.*/\1/p' "$REPO/Makefile"); do

@@ -449,10 +449,16 @@ static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
 
 /* ---- Running it -------------------------------------------------------- */
 
+static unsigned long unmaps_so_far(const struct kvm_guest *guest)
+{
+	return guest->unmaps ? atomic_load(guest->unmaps) : 0;
+}
+
 /* Enters the guest until it leaves for another reason than a spurious fault. */
 static int run_bounded(struct kvm_guest *guest, struct kvm_guest_result *result)
 {
 	const volatile uint32_t *page = &guest_params(guest)->page;
+	unsigned long unmaps = unmaps_so_far(guest);
 	unsigned int in_a_row = 0;
 	uint32_t last = *page;
 
@@ -468,8 +474,9 @@ static int run_bounded(struct kvm_guest *guest, struct kvm_guest_result *result)
 			return -ENOTRECOVERABLE;
 		if (ret == -EINTR || ret == -EAGAIN)
 			continue;
-		if (*page != last || !ret) {
+		if (*page != last || unmaps_so_far(guest) != unmaps || !ret) {
 			last = *page;
+			unmaps = unmaps_so_far(guest);
 			result->retries += in_a_row;
 			in_a_row = 0;
 		}

@@ -10,6 +10,7 @@
 #ifndef TTM_PFNMAP_KVM_H
 #define TTM_PFNMAP_KVM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,8 @@ struct kvm_guest {
 	unsigned int slots;	/* number of the next slot */
 	unsigned long retries;	/* spurious -EFAULTs, all runs together */
 	bool watched;		/* is it where it can be? see kvm_guest_run() */
+	/* How often its memory was unmapped, if somebody counts; see kvm_guest_run(). */
+	const atomic_ulong *unmaps;
 };
 
 enum kvm_guest_op {
@@ -110,7 +113,9 @@ uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);
 /*
  * Runs @job to its end. KVM may answer -EFAULT once in a while when the memory
  * is unmapped at that moment: repeated up to KVM_GUEST_RETRIES times without
- * progress of the guest, then it is a real one and is returned.
+ * progress of the guest, then it is a real one and is returned. A guest may also make
+ * no progress because its memory is unmapped faster than KVM can map it: with @unmaps,
+ * only what KVM answers while that does not change is counted.
  *
  * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds. If it is not in
  * its own code, where nothing can lead it, it would never end: -ENOTRECOVERABLE, with
