@@ -22,14 +22,25 @@ inside() {
 		echo "FAIL $name the checks did not run to their end"
 }
 
+# part NAME ARGUMENT...: one of several at once, since none of them keeps two CPUs busy.
+part() {
+	inside "$@" >"$BUILD/style/result.$1" &
+	parts+=("$1")
+	pids+=($!)
+}
+
 checks() {
-	local kernel
-	IN_KERNEL=6.12 IN_CACHE=1 inside sources sources \
+	local kernel i parts=() pids=()
+	IN_KERNEL=6.12 IN_CACHE=1 part sources sources \
 		"/cache/kernels/$(basename "$(kernel_dir 6.12)")/stock"
 	for kernel; do
-		IN_CACHE=1 inside "copied-$kernel" copied "$kernel" \
+		IN_CACHE=1 part "copied-$kernel" copied "$kernel" \
 			"/cache/kernels/$(basename "$(kernel_dir "$kernel")")/stock"
-		IN_KERNEL=$kernel inside "builds-$kernel" builds "$kernel" "$(kernel_release "$kernel")"
+		IN_KERNEL=$kernel part "builds-$kernel" builds "$kernel" "$(kernel_release "$kernel")"
+	done
+	for i in "${!parts[@]}"; do
+		wait "${pids[$i]}" || echo "FAIL ${parts[$i]} the checks ended with $?"
+		cat "$BUILD/style/result.${parts[$i]}"
 	done
 }
 
