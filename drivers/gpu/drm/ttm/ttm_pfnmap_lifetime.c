@@ -441,6 +441,7 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 		if (set->policy->unmark(pages[i], order))
 			break;
 		ttm_pfnmap_count_marked(set, order, -1);
+		cond_resched();
 	}
 	if (i >= set->marked) {
 		ttm_pfnmap_uncharge(set->policy, set->marked);
@@ -451,6 +452,7 @@ static bool ttm_pfnmap_set_unmark(struct ttm_pfnmap_set *set)
 		order = page_private(pages[i]);
 		set->policy->mark(pages[i], order);
 		ttm_pfnmap_count_marked(set, order, 1);
+		cond_resched();
 	}
 	return false;
 }
@@ -543,6 +545,7 @@ static int ttm_pfnmap_set_fresh(const struct ttm_pfnmap_set *set, pgoff_t *i)
 		ret = ttm_pfnmap_chunk_fresh(tt->pages[*i], order);
 		if (ret)
 			return ret;
+		cond_resched();
 	}
 	return 0;
 }
@@ -592,6 +595,7 @@ static bool ttm_pfnmap_set_mark(struct ttm_pfnmap_set *set,
 		order = page_private(pages[i]);
 		policy->mark(pages[i], order);
 		ttm_pfnmap_count_marked(set, order, 1);
+		cond_resched();
 	}
 	set->marked = set->tt->num_pages;
 	set->exposed = true;
@@ -891,6 +895,7 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 			dma_unmap_page(pool->dev, tt->dma_address[i],
 				       PAGE_SIZE << order, DMA_BIDIRECTIONAL);
 		list_add_tail(&tt->pages[i]->lru, &set->chunks);
+		cond_resched();
 	}
 	set->caching = tt->caching;
 	set->dma32 = pool->use_dma32;
@@ -917,6 +922,7 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 		long nr = 1L << order;
 		int ret;
 
+		cond_resched();
 		list_del(&head->lru);
 		ret = set->policy->unmark(head, order);
 		if (ret == -EBUSY && !impatient) {
