@@ -17,6 +17,17 @@
  * SUBTEST: guest-bad-arguments
  * Description: Sizes and flags that make no sense get the same errno in both modes
  *
+ * SUBTEST: guest-mmap-arguments-%s
+ * Description: Sizes and offsets that are not the blob's, of the device and of its
+ *	dma-buf, get the same errno in both modes
+ *
+ * arg[1]:
+ * @plain:		GUEST
+ * @host3d-virgl:	HOST3D_GUEST, a GL buffer
+ * @host3d-venus:	HOST3D_GUEST, shared memory
+ * @window-virgl:	HOST3D, a GL buffer
+ * @window-venus:	HOST3D, shared memory
+ *
  * SUBTEST: guest-no-memory
  * Description: A blob as large as the machine's memory, or larger, is -ENOMEM in both
  *	modes, and nothing is lost: the next one can be had
@@ -177,6 +188,57 @@ static void test_bad_arguments(void)
 		params.mem = VIRTGPU_BLOB_MEM_GUEST;
 		igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), bad[i].ret);
 	}
+	virtgpu_close(&gpu);
+}
+
+/* What becomes of mappings that are not of all of a blob, by kind and by file. */
+static void test_mmap_arguments(const struct kind *kind)
+{
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+	const struct {
+		size_t size;
+		uint64_t at;
+		int device, window_device, dmabuf, window_dmabuf;
+	} args[] = {
+		{ BLOB, 0, 0, 0, 0, 0 },
+		{ BLOB - page + 1, 0, 0, 0, 0, 0 },
+		{ BLOB / 2, 0, 0, -EINVAL, 0, -EINVAL },
+		{ BLOB / 2, BLOB / 2, -EINVAL, -EINVAL, 0, -EINVAL },
+		{ BLOB, page, -EINVAL, -EINVAL, -EINVAL, -EINVAL },
+		{ BLOB + page, 0, -EINVAL, -EINVAL, -EINVAL, -EINVAL },
+		{ BLOB, BLOB, -EINVAL, -EINVAL, -EINVAL, -EINVAL },
+		{ 0, 0, -EINVAL, -EINVAL, -EINVAL, -EINVAL },
+	};
+	const bool window = kind->mem == VIRTGPU_BLOB_MEM_HOST3D;
+	struct virtgpu_blob blob;
+	struct virtgpu gpu;
+	uint64_t offset;
+	int fd, private;
+
+	virtgpu_open(&gpu, kind->context);
+	igt_assert_eq(make(&gpu, kind, BLOB, &blob), 0);
+	offset = virtgpu_blob_offset(&gpu, &blob);
+	fd = virtgpu_blob_export(&gpu, &blob);
+	for (size_t i = 0; i < sizeof(args) / sizeof(*args); i++) {
+		const int device = virtgpu_try_mmap(
+			gpu.fd, MAP_SHARED, args[i].size, offset + args[i].at);
+		const int dmabuf = virtgpu_try_mmap(fd, MAP_SHARED,
+						    args[i].size, args[i].at);
+
+		igt_info("%zu bytes at %lu: %d, of the dma-buf %d\n",
+			 args[i].size, (unsigned long)args[i].at, device,
+			 dmabuf);
+		igt_assert_eq(device,
+			      window ? args[i].window_device : args[i].device);
+		igt_assert_eq(dmabuf,
+			      window ? args[i].window_dmabuf : args[i].dmabuf);
+	}
+	/* TTM takes no copies on write; the difference is documented. */
+	private = window && !virtgpu_ttm_blobs() ? 0 : -EINVAL;
+	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_PRIVATE, BLOB, offset),
+		      private);
+	igt_assert_eq(virtgpu_try_mmap(fd, MAP_PRIVATE, BLOB, 0), private);
+	close(fd);
 	virtgpu_close(&gpu);
 }
 
@@ -635,6 +697,13 @@ static void subtest_import_client(const struct kind *kind)
 	igt_subtest_f("import-client-%s", kind->name) test_import_client(kind);
 }
 
+static void subtest_mmap_arguments(const struct kind *kind)
+{
+	igt_describe("regression: mappings that are not of all of a blob");
+	igt_subtest_f("guest-mmap-arguments-%s", kind->name)
+		test_mmap_arguments(kind);
+}
+
 static uint32_t *make_words(struct virtgpu *gpu, const struct kind *kind,
 			    struct virtgpu_blob *blob)
 {
@@ -695,6 +764,11 @@ int igt_main()
 	igt_subtest("guest-refused") test_refused();
 	igt_describe("regression: the errno of arguments that make no sense");
 	igt_subtest("guest-bad-arguments") test_bad_arguments();
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		subtest_mmap_arguments(&kinds[i]);
+	for (size_t i = 0; i < sizeof(window_kinds) / sizeof(*window_kinds);
+	     i++)
+		subtest_mmap_arguments(&window_kinds[i]);
 	igt_describe("regression: a blob for which there is no memory");
 	igt_subtest("guest-no-memory") test_no_memory();
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {

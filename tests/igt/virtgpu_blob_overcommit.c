@@ -716,21 +716,9 @@ static void test_traced(void)
 	igt_assert_eq_u64(traced("returned"), traced("unmap"));
 }
 
-static int try_mmap_as(struct virtgpu *gpu, int flags, size_t size,
-		       uint64_t offset)
-{
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, gpu->fd,
-			 offset);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	munmap(map, size);
-	return 0;
-}
-
 static int try_mmap(struct virtgpu *gpu, size_t size, uint64_t offset)
 {
-	return try_mmap_as(gpu, MAP_SHARED, size, offset);
+	return virtgpu_try_mmap(gpu->fd, MAP_SHARED, size, offset);
 }
 
 static void test_bad_arguments(void)
@@ -767,7 +755,7 @@ static void test_bad_arguments(void)
 	igt_assert_eq(try_mmap(&gpu, BLOB / 2, offset + BLOB / 2), -EINVAL);
 	igt_assert_eq(try_mmap(&gpu, BLOB, offset + 4096), -EINVAL);
 	/* TTM takes no copies on write; the difference is documented. */
-	igt_assert_eq(try_mmap_as(&gpu, MAP_PRIVATE, BLOB, offset),
+	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_PRIVATE, BLOB, offset),
 		      virtgpu_ttm_blobs() ? -EINVAL : 0);
 	virtgpu_close(&gpu);
 	/* Nobody else's file may map it. */

@@ -480,11 +480,15 @@ static void test_refused_map(void)
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
 	refused = virtgpu_window_count("refused");
+	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	param_set(REFUSES, "map", REFUSALS);
 	igt_assert(virtgpu_is_sigbus(map[0]));
 	n = REFUSALS - param_get(REFUSES, "map");
 	host_accepts(0);
 	virtgpu_expect_refusals(n);
+	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
+	read_events();
+	igt_assert_eq(events_named("refused"), n);
 	/* A fault is tried twice, the second time with the mmap lock. */
 	igt_assert_lte(1, n);
 	igt_assert_lte(n, 2);
@@ -532,6 +536,7 @@ static void test_refused_unmap(void)
 	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_eq(evicted(blob[0].resource), 1);
+	igt_assert_eq(events_named("lost"), 1);
 	assert_no_range_taken();
 	igt_assert_eq_u64(virtgpu_window_count("lost"), BLOB);
 

@@ -205,6 +205,16 @@ void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 	return map;
 }
 
+int virtgpu_try_mmap(int fd, int flags, size_t size, uint64_t offset)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, offset);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	munmap(map, size);
+	return 0;
+}
+
 int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob)
 {
 	struct drm_prime_handle prime = {

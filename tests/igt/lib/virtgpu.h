@@ -65,6 +65,8 @@ uint64_t virtgpu_blob_offset(struct virtgpu *gpu,
 int __virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob,
 			void **map);
 void *virtgpu_blob_mmap(struct virtgpu *gpu, const struct virtgpu_blob *blob);
+/* Maps a device or a dma-buf, and unmaps it again: 0 or a negative errno. */
+int virtgpu_try_mmap(int fd, int flags, size_t size, uint64_t offset);
 /* Its dma-buf. */
 int virtgpu_blob_export(struct virtgpu *gpu, const struct virtgpu_blob *blob);
 /* A handle of what is behind the dma-buf. */
