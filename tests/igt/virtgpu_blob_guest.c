@@ -17,17 +17,6 @@
  * SUBTEST: guest-bad-arguments
  * Description: Sizes and flags that make no sense get the same errno in both modes
  *
- * SUBTEST: guest-mmap-arguments-%s
- * Description: Sizes and offsets that are not the blob's, of the device and of its
- *	dma-buf, get the same errno in both modes
- *
- * arg[1]:
- * @plain:		GUEST
- * @host3d-virgl:	HOST3D_GUEST, a GL buffer
- * @host3d-venus:	HOST3D_GUEST, shared memory
- * @window-virgl:	HOST3D, a GL buffer
- * @window-venus:	HOST3D, shared memory
- *
  * SUBTEST: guest-no-memory
  * Description: A blob as large as the machine's memory, or larger, is -ENOMEM in both
  *	modes, and nothing is lost: the next one can be had
@@ -84,6 +73,10 @@
  */
 
 /**
+ * SUBTEST: mmap-arguments-%s
+ * Description: Sizes and offsets that are not the blob's, of the device and of its
+ *	dma-buf, get the same errno in both modes
+ *
  * SUBTEST: import-client-%s
  * Description: Another client imports the dma-buf: it has the same resource, reads
  *	and writes the same memory, and has it still when the first one has closed it
@@ -700,7 +693,7 @@ static void subtest_import_client(const struct kind *kind)
 static void subtest_mmap_arguments(const struct kind *kind)
 {
 	igt_describe("regression: mappings that are not of all of a blob");
-	igt_subtest_f("guest-mmap-arguments-%s", kind->name)
+	igt_subtest_f("mmap-arguments-%s", kind->name)
 		test_mmap_arguments(kind);
 }
 
