@@ -75,7 +75,8 @@
 /**
  * SUBTEST: mmap-arguments-%s
  * Description: Sizes and offsets that are not the blob's, of the device and of its
- *	dma-buf, get the same errno in both modes
+ *	dma-buf, get the same errno in both modes. Half of a dma-buf is that half;
+ *	without TTM it is the first half, whichever was asked for
  *
  * SUBTEST: import-client-%s
  * Description: Another client imports the dma-buf: it has the same resource, reads
@@ -184,6 +185,25 @@ static void test_bad_arguments(void)
 	virtgpu_close(&gpu);
 }
 
+/*
+ * The stock driver's fault looks for a page by its place in the mapping, not in the
+ * dma-buf: half of a dma-buf is always the first half.
+ */
+static void assert_second_half(struct virtgpu *gpu,
+			       const struct virtgpu_blob *blob, int dmabuf)
+{
+	uint32_t *words = virtgpu_blob_mmap(gpu, blob);
+	uint32_t *half =
+		mmap(NULL, BLOB / 2, PROT_READ, MAP_SHARED, dmabuf, BLOB / 2);
+
+	igt_assert(half != MAP_FAILED);
+	words[0] = 1;
+	words[WORDS / 2] = 2;
+	igt_assert_eq(half[0], virtgpu_ttm_blobs() ? 2 : 1);
+	munmap(half, BLOB / 2);
+	munmap(words, BLOB);
+}
+
 /* What becomes of mappings that are not of all of a blob, by kind and by file. */
 static void test_mmap_arguments(const struct kind *kind)
 {
@@ -231,6 +251,8 @@ static void test_mmap_arguments(const struct kind *kind)
 	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_PRIVATE, BLOB, offset),
 		      private);
 	igt_assert_eq(virtgpu_try_mmap(fd, MAP_PRIVATE, BLOB, 0), private);
+	if (!window)
+		assert_second_half(&gpu, &blob, fd);
 	close(fd);
 	virtgpu_close(&gpu);
 }

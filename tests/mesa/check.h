@@ -97,6 +97,9 @@ static inline unsigned long wrong_buffers(unsigned int from, unsigned int count,
 		pthread_join(checks[i].thread, NULL);
 		wrong += checks[i].wrong;
 	}
+	/* At once, in case that it does not come to report(). */
+	if (wrong)
+		fprintf(stderr, "%lu words are wrong\n", wrong);
 	return wrong;
 }
 
@@ -109,6 +112,8 @@ static inline unsigned int wanted_buffers(int argc, char **argv)
 			argv[0]);
 		exit(2);
 	}
+	/* What was said is not to be lost if a driver calls abort(). */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	return count;
 }
 

@@ -141,14 +141,18 @@ silence() {
 	if silent "$@"; then set -- again; else set -- stays; fi
 	[ "$1" = "$wanted" ] && echo "PASS $name" || echo "FAIL $name it $1"
 }
-refused='QEMU refused 2 commands, 0 were expected to be'
-silence again alone 'refused 0' 'timeouts 0' 'PASS host-accepts'
-silence again and-no-evictions 'FAIL overcommit-compete-evictions 12, in a window for 16'
-silence again and-its-commands-are-refused "FAIL host-accepts $refused: 2 x ctrl 0x207, error 0x1200"
-silence stays and-a-blob-is-refused "FAIL host-accepts $refused: 1 x ctrl 0x207, error 0x1200; 1 x ctrl 0x208, error 0x1203"
-silence stays and-wrong-data 'FAIL overcommit-compete-venus.1 wrong data: mapped=16'
-silence stays and-the-kernel-complains 'FAIL kernel-log WARNING'
-silence stays and-a-blob-is-late 'timeouts 1'
+refused='FAIL host-accepts QEMU refused 2 commands, 0 were expected to be'
+submits="$refused: 2 x ctrl 0x207, error 0x1200"
+silence again and-its-commands-are-refused "$submits"
+silence again and-no-evictions "$submits" 'FAIL overcommit-compete-evictions 12, in a window for 16'
+silence again and-no-blob-is-late "$submits" 'refused 0' 'timeouts 0' 'lost 0'
+silence stays alone 'PASS host-accepts'
+silence stays and-a-blob-is-refused "$refused: 1 x ctrl 0x207, error 0x1200; 1 x ctrl 0x208, error 0x1203"
+silence stays and-wrong-data "$submits" 'FAIL overcommit-compete-venus.1 wrong data: mapped=16'
+silence stays and-the-kernel-complains "$submits" 'FAIL kernel-log WARNING'
+for word in refused timeouts left-out lost; do
+	silence stays "and-blobs-$word" "$submits" "$word 1"
+done
 printf '%s\n' 'FAIL overcommit-venus not on Venus: Bus error' >"$dir/raw/other.txt"
 RESULTS=$dir "$VM_DIR/check.sh" --renderer-silent other && echo "FAIL renderer-not-silent it would be run again" ||
 	echo "PASS renderer-not-silent"

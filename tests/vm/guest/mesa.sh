@@ -23,8 +23,13 @@ in_window=$((${window#+} >> 22))
 judge() {
 	said=$(tail -n 1 "$2")
 	mapped=$(field mapped "$2")
-	if ! grep -q "^device: .*$3" "$2"; then
-		echo "FAIL $1 not on $3: $(grep -v ^buffers "$2" | tail -n 4 | tr '\n' ' ')"
+	last=$(grep -v ^buffers "$2" | tail -n 4 | tr '\n' ' ')
+	if grep -q ' words are wrong$' "$2"; then
+		echo "FAIL $1 wrong data: $last"
+	elif ! grep -q "^device: .*$3" "$2"; then
+		echo "FAIL $1 not on $3: $last"
+	elif grep -q 'the program ended with' "$2"; then
+		echo "FAIL $1 ended: $last"
 	elif [ "$(field wrong-from-gpu "$2") $(field wrong-from-cpu "$2")" != "0 0" ]; then
 		echo "FAIL $1 wrong data: $said"
 	elif [ "$mode" = ttm_blobs=1 ] && [ "$mapped" = "$4" ]; then
@@ -147,7 +152,10 @@ compare() {
 	describe >"/tmp/devices.$mode" 2>&1
 	draw >"/tmp/virgl-glmark2.$mode"
 	piglit >"/tmp/virgl-piglit.$mode"
-	gpu_unload && load virtio-gpu "$other" ttm_blobs_timeout_ms=30000 || return
+	if ! gpu_unload || ! load virtio-gpu "$other" ttm_blobs_timeout_ms=30000; then
+		echo "FAIL compare $other cannot be tried"
+		return
+	fi
 	describe >"/tmp/devices.$other" 2>&1
 	draw >"/tmp/virgl-glmark2.$other"
 	piglit >"/tmp/virgl-piglit.$other"

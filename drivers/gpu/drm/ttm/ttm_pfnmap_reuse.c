@@ -340,6 +340,7 @@ static void ttm_pfnmap_reuse_set(struct ttm_pfnmap_set *set,
 			return;
 		list_del(&head->lru);
 		ttm_pfnmap_count_reused(set, src, 1L << order);
+		cond_resched();
 	}
 }
 
@@ -363,6 +364,7 @@ static bool ttm_pfnmap_has_intact(const struct ttm_pfnmap_set *src, long wanted)
 			break;
 		if (ttm_pfnmap_reserved_intact(head, page_private(head)))
 			wanted -= 1L << page_private(head);
+		cond_resched();
 	}
 	return wanted <= 0;
 }
