@@ -70,6 +70,8 @@ goals() {
 		"$(number "$1" 0 overcommit)" -lt $most
 	goal unmaps-untouched "$(number "$1" 1 full-unmaps) unmaps of $(number "$1" 1 full-made) blobs that found no room" \
 		"$(number "$1" 1 full-made):$(number "$1" 1 full-unmaps)" = 100:0
+	goal unmaps-untouched-stock "$(number "$1" 0 full-made) such blobs without TTM" \
+		"$(number "$1" 0 full-made)" -lt 100
 	goal unmaps-loop "$(number "$1" 1 loop-unmaps) unmaps, no more than without TTM" \
 		"$(number "$1" 1 loop-unmaps)" -le "$(number "$1" 0 loop-unmaps)"
 	goal mmap-constant "$(number "$1" 1 map-large) instructions to map 32 MiB, $(number "$1" 1 map) to map 4 MiB, half as many again allowed" \
