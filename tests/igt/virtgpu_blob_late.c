@@ -55,6 +55,16 @@
  * Description: The blob that the host left out is closed: others make room for one another
  *	as before. Without TTM: who has it cannot be killed
  *
+ * SUBTEST: late-left-out-evicted
+ * Description: Others have the blob evicted that the host left out, and it is asked for a
+ *	second time: it works, also when the answer to the first time comes, a refusal.
+ *	Without TTM: who has it cannot be killed
+ *
+ * SUBTEST: late-left-out-mapped
+ * Description: The same, where that answer comes before the blob is asked for again, and is
+ *	that it was mapped: these bytes of the window are lost, and the blob with them; the
+ *	device that comes back has all of its window. Without TTM: who has it cannot be killed
+ *
  * SUBTEST: late-import
  * Description: A driver imports a blob that has left the window, and the host does not
  *	answer: it gets an error after the timeout, can be killed before, on 6.1 also while
@@ -469,6 +479,14 @@ static void test_left_out(void)
 	wait_window_empty();
 }
 
+/* All but blob 0, which they leave no place in the window. */
+static void assert_others_work(void)
+{
+	for (unsigned int round = 0; round < 2; round++)
+		for (unsigned int i = 1; i < blobs; i++)
+			igt_assert_eq(map[i][0], i + 1);
+}
+
 static void test_left_out_closed(void)
 {
 	uint64_t timeouts;
@@ -487,13 +505,100 @@ static void test_left_out_closed(void)
 	map[0] = NULL;
 	virtgpu_blob_close(&gpu, &blob[0]);
 	timeouts = virtgpu_window_count("timeouts");
-	for (unsigned int round = 0; round < 2; round++)
-		for (unsigned int i = 1; i < blobs; i++)
-			igt_assert_eq(map[i][0], i + 1);
+	assert_others_work();
 	igt_assert_eq_u64(virtgpu_window_count("timeouts"), timeouts);
 	/* The host forgot the blob meanwhile. */
 	leave_out(false);
 	virtgpu_expect_refusals(1);
+	free_blobs();
+	wait_window_empty();
+}
+
+/* Blob 0 is left out, and evicted by others; its range is nobody's. */
+static void left_out_evicted(void)
+{
+	uint64_t timeouts;
+
+	make_evicted();
+	make_room();
+	leave_out(true);
+	igt_assert(virtgpu_is_sigbus(map[0]));
+	igt_assert_eq(param_get("host_refuses", "leave_out"), 1);
+	igt_assert_eq_u64(virtgpu_window_count("left-out"), 0);
+	timeouts = virtgpu_window_count("timeouts");
+	assert_others_work();
+	igt_assert_eq_u64(virtgpu_window_count("left-out"), 1);
+	igt_assert_eq_u64(virtgpu_window_count("timeouts"), timeouts);
+}
+
+/* The first answer; the next command tells the host that there is one more. */
+static void answer_left_out(void)
+{
+	leave_out(false);
+	assert_others_work();
+	for (int i = 0; virtgpu_window_count("left-out"); i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+}
+
+static void test_left_out_evicted(void)
+{
+	uint64_t refused;
+
+	timeout_ms(2000);
+	if (!virtgpu_ttm_blobs()) {
+		assert_left_out_stays();
+		return;
+	}
+	left_out_evicted();
+	igt_assert_eq(map[0][0], 1);
+	/* The host has it, and does not map it a second time. */
+	refused = virtgpu_window_count("refused");
+	virtgpu_expect_refusals(1);
+	map[0][1] = 2;
+	answer_left_out();
+	igt_assert_eq_u64(virtgpu_window_count("refused"), refused + 1);
+	igt_assert_eq(map[0][0], 1);
+	igt_assert_eq(map[0][1], 2);
+	free_blobs();
+	wait_window_empty();
+}
+
+static void test_left_out_mapped(void)
+{
+	struct virtgpu_device device;
+	uint64_t refused;
+
+	timeout_ms(2000);
+	if (!virtgpu_ttm_blobs()) {
+		assert_left_out_stays();
+		return;
+	}
+	virtgpu_device(&device);
+	left_out_evicted();
+	answer_left_out();
+	igt_assert_eq_u64(virtgpu_window_count("lost"), BLOB);
+	assert_others_work();
+	/* The host has it where it was. */
+	refused = virtgpu_window_count("refused");
+	igt_assert(virtgpu_is_sigbus(map[0]));
+	igt_assert_lt_u64(refused, virtgpu_window_count("refused"));
+	virtgpu_expect_refusals(virtgpu_window_count("refused") - refused);
+	assert_others_work();
+	free_blobs();
+	for (int i = 0; virtgpu_window_used() != BLOB; i++) {
+		igt_assert(i < 300);
+		usleep(100000);
+	}
+
+	virtgpu_unbind(&device);
+	virtgpu_bind(&device);
+	igt_assert_eq_u64(virtgpu_window_count("largest-hole"),
+			  virtgpu_window_size());
+	make_evicted();
+	assert_others_work();
+	igt_assert_eq(map[0][0], 1);
 	free_blobs();
 	wait_window_empty();
 }
@@ -1449,6 +1554,17 @@ int igt_main()
 		"A blob that the host leaves out is closed (twin: within)");
 	igt_subtest("late-left-out-closed") test_left_out_closed();
 	igt_fixture() leave_out(false);
+	igt_describe(
+		"A blob that the host leaves out is evicted (twin: within)");
+	igt_subtest("late-left-out-evicted") test_left_out_evicted();
+	igt_fixture() leave_out(false);
+	igt_describe("An evicted blob that the host maps late (twin: within)");
+	igt_subtest("late-left-out-mapped") test_left_out_mapped();
+	igt_fixture()
+	{
+		leave_out(false);
+		virtgpu_window_heal();
+	}
 	igt_describe("new call: an import that the host does not answer");
 	igt_subtest("late-import") test_import();
 	igt_describe("regression: commands for all blobs while they are used");

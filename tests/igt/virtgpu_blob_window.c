@@ -329,14 +329,8 @@ static void require_host_refuses(void)
 /* What a failed test has left: a range that is lost until the device comes back. */
 static void heal(void)
 {
-	struct virtgpu_device device;
-
 	host_accepts(0);
-	if (!virtgpu_ttm_blobs() || !virtgpu_window_count("lost"))
-		return;
-	virtgpu_device(&device);
-	virtgpu_unbind(&device);
-	virtgpu_bind(&device);
+	virtgpu_window_heal();
 }
 
 /* A blob that the host refuses when it is made is never asked for again. */

@@ -598,6 +598,17 @@ void virtgpu_window_wait_unused(void)
 	igt_assert_f(false, "the window does not get empty\n");
 }
 
+void virtgpu_window_heal(void)
+{
+	struct virtgpu_device device;
+
+	if (!virtgpu_ttm_blobs() || !virtgpu_window_count("lost"))
+		return;
+	virtgpu_device(&device);
+	virtgpu_unbind(&device);
+	virtgpu_bind(&device);
+}
+
 void virtgpu_expect_refusals(unsigned int commands)
 {
 	printf("TTM-PFNMAP-REFUSALS %u\n", commands);

@@ -136,6 +136,11 @@ uint64_t virtgpu_guest_count(const char *name);
 void virtgpu_window_wait_empty(void);
 /* The same with either kind of window. */
 void virtgpu_window_wait_unused(void);
+/*
+ * The device anew, if bytes of TTM's window are lost, which would fail what comes after a
+ * test that failed.
+ */
+void virtgpu_window_heal(void);
 
 /*
  * QEMU's complaints are counted, see run-gpu-vm.sh: a test that makes the host

@@ -182,6 +182,7 @@ static void virtio_gpu_range_lose(struct virtio_gpu_range *range)
 	struct virtio_gpu_window *window = range->window;
 
 	lockdep_assert_held(&window->lock);
+	range->left_out = false;
 	list_add_tail(&range->link, &window->lost);
 	trace_virtio_gpu_range_lost(range);
 	drm_err_ratelimited(
