@@ -8,8 +8,9 @@
  * Description: Each allocation and each copy from or to user space that an
  *	operation makes is made to fail, one at a time (/proc/self/fail-nth): the
  *	operation says -ENOMEM (-EFAULT for a copy, SIGBUS for an access) or works,
- *	the same operation works right after, and nothing is left behind. Needs a
- *	kernel with fault injection, like those of make check-debug.
+ *	the same operation works right after, and nothing is left behind. Without
+ *	fault injection in the kernel the module alloc_fails does it, to what TTM and
+ *	DRM allocate, and copies do not fail.
  *
  * SUBTEST: i6-fail-%s
  * Description: Each failure inside of this operation
@@ -52,6 +53,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "alloc_fails.h"
 #include "child.h"
 #include "drm_mode.h"
 #include "igt.h"
@@ -85,11 +87,18 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
+/* The kernel has none, and the module does it. */
+static bool by_module;
+
 /* What may fail: everything, sleeping allocations included. */
 static void setup_injection(void)
 {
-	igt_require_f(!access("/proc/self/fail-nth", W_OK),
-		      "this kernel has no fault injection\n");
+	by_module = access("/proc/self/fail-nth", W_OK);
+	if (by_module) {
+		igt_require_f(alloc_fails_is_there(),
+			      "no fault injection, and no alloc_fails.ko\n");
+		return;
+	}
 	put(DEBUGFS "failslab/ignore-gfp-wait", "N");
 	put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N");
 	put(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N");
@@ -106,6 +115,10 @@ static void arm(unsigned int n)
 {
 	char text[16];
 
+	if (by_module) {
+		alloc_fails_arm(n);
+		return;
+	}
 	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	snprintf(text, sizeof(text), "%u", n);
 	if (nth_fd < 0 || write(nth_fd, text, strlen(text)) < 0)
@@ -116,8 +129,13 @@ static void arm(unsigned int n)
 static bool disarm(unsigned int *left)
 {
 	char text[16] = "";
-	ssize_t len = read(nth_fd, text, sizeof(text) - 1);
+	ssize_t len;
 
+	if (by_module) {
+		*left = alloc_fails_disarm();
+		return !*left;
+	}
+	len = read(nth_fd, text, sizeof(text) - 1);
 	*left = len > 0 ? atoi(text) : 1;
 	/* Should this copy be the one that fails, then it is off as well. */
 	if (write(nth_fd, "0", 1) != 1)
@@ -126,9 +144,9 @@ static bool disarm(unsigned int *left)
 	return !*left;
 }
 
-/* One failure as the kernel's log tells it. */
+/* One failure as the kernel's log tells it, or the module. */
 struct failure {
-	char kind[32]; /* failslab ..., empty if the kernel did not say */
+	char kind[32]; /* failslab ..., empty if nobody says */
 	char site[64]; /* the innermost function of the mode, or empty */
 	char trace[2048];
 };
@@ -143,19 +161,39 @@ static int log_open(void)
 	return fd;
 }
 
-/* "func+0x12/0x34 [ttm]" in a line of a trace that the unwinder is sure of */
-static void log_frame(struct failure *failure, char *line)
+static void frame(struct failure *failure, const char *name)
 {
-	char *name = line + strspn(line, " "), *end = strchr(name, '+');
-	size_t used = strlen(failure->trace), len = strcspn(name, "+");
+	size_t used = strlen(failure->trace);
 
-	if (!end || strncmp(end, "+0x", 3) || strcspn(name, "? ") < len)
-		return;
-	*end = '\0';
 	snprintf(failure->trace + used, sizeof(failure->trace) - used, " %s",
 		 name);
 	if (!failure->site[0] && strstr(name, "ttm_pfnmap_"))
 		snprintf(failure->site, sizeof(failure->site), "%s", name);
+}
+
+/* "func+0x12/0x34 [ttm]" in a line of a trace that the unwinder is sure of */
+static void log_frame(struct failure *failure, char *line)
+{
+	char *name = line + strspn(line, " "), *end = strchr(name, '+');
+	size_t len = strcspn(name, "+");
+
+	if (!end || strncmp(end, "+0x", 3) || strcspn(name, "? ") < len)
+		return;
+	*end = '\0';
+	frame(failure, name);
+}
+
+/* The same from the module. */
+static void module_read(struct failure *failure)
+{
+	char text[4096], *rest = text, *name;
+
+	alloc_fails_trace(text, sizeof(text));
+	while ((name = strsep(&rest, " ")))
+		if (*name)
+			frame(failure, name);
+	if (failure->trace[0])
+		snprintf(failure->kind, sizeof(failure->kind), "alloc_fails");
 }
 
 /* The failure that the log tells of since the last call, if any. */
@@ -165,6 +203,10 @@ static void log_read(int fd, struct failure *failure)
 	ssize_t len;
 
 	memset(failure, 0, sizeof(*failure));
+	if (by_module) {
+		module_read(failure);
+		return;
+	}
 	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
 	       (len < 0 && errno == EPIPE)) {
 		if (len < 0)
@@ -224,6 +266,8 @@ struct op {
 	const char *must_fail[NAMES];
 	/* One in which none ever may */
 	const char *must_not_fail;
+	/* What it allocates is the kernel's own, which the module does not see */
+	bool kernels_own;
 };
 
 static sigjmp_buf sigbus_jump;
@@ -546,7 +590,8 @@ static const struct op ops[] = {
 	{ .name = "counters",
 	  .description = "new call: The counters are read.",
 	  .setup = no_setup,
-	  .run = run_counters },
+	  .run = run_counters,
+	  .kernels_own = true },
 };
 
 struct outcome {
@@ -655,7 +700,9 @@ static unsigned int one_round(const struct op *op, struct outcome *outcome)
 	close(log);
 	igt_assert_f(!outcome->ret, "%s without a failure gives %d\n", op->name,
 		     outcome->ret);
-	igt_assert_f(n > 1, "%s allocates and copies nothing\n", op->name);
+	/* The module sees less than the kernel: nothing, where none of ours may fail. */
+	igt_assert_f(n > 1 || (by_module && op->must_not_fail),
+		     "%s allocates and copies nothing\n", op->name);
 	tell_sites(n - 1);
 	return seen;
 }
@@ -670,6 +717,8 @@ static void fail_each(const struct op *op)
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int seen = 0, round = 0;
 
+	igt_require_f(!by_module || !op->kernels_own,
+		      "what it allocates is the kernel's own\n");
 	igt_assert(outcome != MAP_FAILED);
 	memset(sites, 0, sizeof(sites));
 	close(vttm_open(VTTM_MODE));
@@ -687,23 +736,60 @@ static void fail_each(const struct op *op)
 /* ---- Exposure ---------------------------------------------------------- */
 
 /*
- * Touches a BO where page tables exist, with every small allocation failing, so
- * that nothing but the mode could need one.
+ * From here on every small allocation of this process fails, until what is returned is
+ * given to feed(): to open that later would need memory. The module makes the first one
+ * of ours fail, of which there must be none, in one process after the other.
+ */
+static int starve(void)
+{
+	int fd;
+
+	if (by_module) {
+		fd = alloc_fails_lock();
+		arm(1);
+		return fd;
+	}
+	fd = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	igt_assert_fd(fd);
+	igt_assert_eq(write(fd, "1", 1), 1);
+	return fd;
+}
+
+static void feed(int fd)
+{
+	unsigned int left;
+
+	if (by_module)
+		igt_assert_f(!disarm(&left),
+			     "an allocation was made to fail\n");
+	else
+		igt_assert_eq(pwrite(fd, "0", 1, 0), 1);
+	close(fd);
+}
+
+/*
+ * Touches a BO where page tables exist, so that nothing but the mode could need memory.
  */
 static void expose_starved(int fd, uint32_t handle, char *place)
 {
 	char *map = mmap(place, BO_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_FIXED, fd,
 			 vttm_mmap_offset(fd, handle));
-	/* To open it later would need memory. */
-	int fail_fd = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+	int starved = starve();
 
-	igt_assert(map == place && fail_fd >= 0);
-	igt_assert_eq(write(fail_fd, "1", 1), 1);
+	igt_assert(map == place);
 	for (unsigned int i = 0; i < BO_SIZE; i += PAGE)
 		((volatile char *)map)[i] = 1;
-	igt_assert_eq(pwrite(fail_fd, "0", 1, 0), 1);
-	close(fail_fd);
+	feed(starved);
+}
+
+static void fail_starved(bool all)
+{
+	if (by_module)
+		return;
+	put(DEBUGFS "failslab/times", "-1");
+	put(DEBUGFS "failslab/task-filter", "Y");
+	put(DEBUGFS "failslab/probability", all ? "100" : "0");
 }
 
 static void exposure_cannot_fail(void)
@@ -723,9 +809,7 @@ static void exposure_cannot_fail(void)
 	place = (char *)(((uintptr_t)place + huge - 1) & -huge);
 	igt_assert_eq(madvise(place, huge, MADV_NOHUGEPAGE), 0);
 
-	put(DEBUGFS "failslab/times", "-1");
-	put(DEBUGFS "failslab/task-filter", "Y");
-	put(DEBUGFS "failslab/probability", "100");
+	fail_starved(true);
 	igt_fork(child, SPACES)
 	{
 		/* The page tables of the whole 2 MiB */
@@ -735,7 +819,7 @@ static void exposure_cannot_fail(void)
 		sleep(2);
 	}
 	igt_waitchildren_timeout(60, "a starved exposure does not end");
-	put(DEBUGFS "failslab/probability", "0");
+	fail_starved(false);
 	log_read(log, &why);
 	close(log);
 	igt_assert_f(!why.site[0], "the mode was made to fail:%s\n", why.trace);
@@ -751,6 +835,8 @@ static void exposure_cannot_fail(void)
 
 static void no_page_failures(bool none)
 {
+	if (by_module)
+		return;
 	put(DEBUGFS "fail_page_alloc/min-order", none ? "10" : "0");
 	put(DEBUGFS "fail_usercopy/verbose", "2");
 }

@@ -103,9 +103,8 @@ intel_suite() {
 	tried "$name"
 }
 
-# Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure}.sh.
-# Those that make allocations fail need a debug kernel, those of virtio-gpu a GPU,
-# those of EPT and VMX an Intel CPU.
+# Some have boots of their own, see guest/{hazard,fuzz,memory,vfio,pressure,faults}.sh.
+# Those of virtio-gpu need a GPU, those of EPT and VMX an Intel CPU.
 igt_programs() {
 	(cd "$REPO/tests/igt" && for file in *.c; do echo "${file%.c}"; done) |
 		grep -vxE 'ttm_pfnmap_(hazard|fuzz|memory|vfio|pressure|faults|ept|nested)|virtgpu_.*'
@@ -312,11 +311,11 @@ gpu_stream() {
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
 	# The tests fill the memory.
 	VM_MEMORY=1024 vm_suite gpu "$1" virtgpu_guest gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_entries,virtgpu_blob_guest 600
+		ttm_blobs=1,virtgpu_blob_entries,virtgpu_blob_guest,virtgpu_blob_faults 600
 	VM_MEMORY=1024 vm_suite gpu "$1" virtgpu_guest.stock gpu gpu.sh \
 		ttm_blobs=0,virtgpu_blob_entries,virtgpu_blob_guest 600
 	VM_QEMU=$GPU_IOMMU VM_APPEND=intel_iommu=on vm_suite gpu "$1" virtgpu_guest.iommu gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_guest 300
+		ttm_blobs=1,virtgpu_blob_guest,virtgpu_blob_faults 400
 	VM_MEMORY=1024 VM_APPEND=ttm.pfnmap_policy=counted vm_suite gpu "$1" virtgpu_guest.counted gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_guest,virtgpu_blob_kvm 600
 	VM_APPEND='nopat ttm.pfnmap_policy=reserved' vm_suite gpu "$1" virtgpu_guest.refused gpu gpu.sh \
@@ -429,6 +428,9 @@ plan_kernel() {
 	plan igt "$1" igt.each
 	plan igt "$1" igt.counted
 	plan_hazards "$1" >>"${PLAN:-$RESULTS/plan}"
+	for program in reserved counted; do
+		plan faults "$1" "faults.$program"
+	done
 	for program in naive reserved counted; do
 		plan verify "$1" "verify.$program"
 	done
@@ -451,6 +453,8 @@ stream() {
 	vm_suite igt "$1" igt.reserved check igt.sh "$(igt_words reserved)" 1800
 	vm_suite igt "$1" igt.each check igt.sh "$(igt_words each)" 2400
 	vm_suite igt "$1" igt.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
+	vm_suite faults "$1" faults.reserved check faults.sh reserved 400
+	vm_suite faults "$1" faults.counted check faults.sh counted 400
 	naive_image "$1"
 	hazard_suites "$1"
 	vm_suite verify "$1" verify.naive naive verify.sh naive 120

@@ -66,10 +66,6 @@ helpers='late_host host_refuses dmabuf_use pte_read'
 for module in $helpers; do
 	load "$module" || exit 1
 done
-# A stranger's dma-bufs.
-case " $* " in
-*" virtgpu_blob_guest "*) load vttm optin=0 || exit 1 ;;
-esac
 # shellcheck disable=SC2034 # for one_program
 program_options=$(printf '%s\n' "$@" | grep '^--')
 subtests=$(printf '%s\n' "$@" | sed -n 's/^only=//p')
@@ -84,7 +80,22 @@ for program; do
 	*virtgpu_blob_window) announced='freeing invalid memtype' ;;
 	esac
 	[ -z "$announced" ] || announce "$announced"
+	# Not for the others: all of the kernel allocates.
+	case "$program" in
+	virtgpu_blob_guest) extra=vttm ;;
+	virtgpu_blob_faults) extra='vttm alloc_fails' ;;
+	*) extra= ;;
+	esac
+	for module in $extra; do
+		case "$module" in
+		# A stranger's dma-bufs, and a second user of what TTM allocates once.
+		vttm) load vttm optin=0 || exit 1 ;;
+		*) load "$module" || exit 1 ;;
+		esac
+	done
 	one_program "$program" "$subtests"
+	# shellcheck disable=SC2086 # one module a word
+	[ -z "$extra" ] || rmmod $extra
 	[ "$mode" != ttm_blobs=1 ] || verify_check "$program"
 	[ -z "$announced" ] || announce_end
 done
@@ -98,6 +109,5 @@ if [ -n "$refused" ]; then
 fi
 # shellcheck disable=SC2086 # one module a word
 rmmod $helpers
-[ ! -d /sys/module/vttm ] || rmmod vttm
 gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+#
+# faults.sh POLICY: the program that makes allocations fail, on a kernel that was built
+# without fault injection. debug-faults.sh is for the others.
+
+vttm_modules "$1" pfnmap_policy="$1" || exit 1
+# The program loads vttm again with the same.
+rmmod vttm && load vttm twin=1 vram_mb=1 && load alloc_fails || exit 1
+case "$1" in
+# This policy reuses no pages.
+counted) subtests='i6-(exposure-.*|fail-(touch|touch-again|populate|move|swapout|free|fork|create|share|.*-init))' ;;
+*) subtests= ;;
+esac
+checked_program ttm_pfnmap_faults "$subtests"
+rmmod alloc_fails
+unload_vttm
