@@ -94,7 +94,7 @@
 #define BLOB MIB(4)
 #define WORDS (BLOB / 4)
 #define MAX_BLOBS 256
-#define ROUNDS 2
+#define ROUNDS 1
 #define THREADS 4
 #define THREAD_TURNS 40
 

@@ -47,7 +47,7 @@ guest() {
 }
 
 table() {
-	printf '\nLinux %s: instructions for a 64 MiB BO, cached, 16384 pages (least of 4 rounds)\n\n' \
+	printf '\nLinux %s: instructions for a 64 MiB BO, cached, 16384 pages (least of 2 rounds)\n\n' \
 		"$(kernel_release "$1")"
 	printf '  %-26s %12s %12s %12s   %8s %8s\n' '' stock 'ours, off' 'ours, on' off/stock on/stock
 	line "$1" 'create and mmap' create

@@ -21,7 +21,8 @@ plan() { echo "$*" >>"${PLAN:-$RESULTS/plan}"; }
 # suite SUITE KERNEL FILE COMMAND...: run a command that prints result lines. The demo
 # prints none, and has passed if it ended well and said what its two halves proved.
 suite() {
-	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS
+	local name=$1.$2.$3 text=$RAW/$1.$2.$3.part rc=0 start=$SECONDS cpu
+	cpu=$(cpu_seconds)
 	local silent='FAIL suite-exit it ended well without the result of a single test'
 	shift 3
 	printf '  ....   suite %s\n' "$name"
@@ -33,8 +34,8 @@ suite() {
 		echo "FAIL suite-exit exit $rc without a failed test: $(tail -n 1 "$LOGS/$name.log")" >>"$text"
 	fi
 	mv "$text" "$RAW/$name.txt"
-	printf '  %3d s  suite %s: %d passed, %d failed\n' $((SECONDS - start)) "$name" \
-		"$(grep -c '^PASS ' "$RAW/$name.txt")" "$(grep -c '^FAIL ' "$RAW/$name.txt")"
+	printf '  %3d s  suite %s: %d passed, %d failed, %d s of CPU\n' $((SECONDS - start)) "$name" \
+		"$(grep -c '^PASS ' "$RAW/$name.txt")" "$(grep -c '^FAIL ' "$RAW/$name.txt")" $(($(cpu_seconds) - cpu))
 }
 
 # has_result NAME: check-long.sh was stopped after this one, and goes on.
@@ -199,26 +200,32 @@ hazard_suites() {
 	vm_suite hazard "$1" fuzz.reserved check fuzz.sh "reserved${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	vm_suite hazard "$1" fuzz.reuse check fuzz.sh "reuse${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
 	vm_suite hazard "$1" fuzz.counted check fuzz.sh "counted${ROUNDS:+,--rounds=$ROUNDS}" "${HAZARD_SECONDS:-300}"
-	memory_suites "$1"
+	memory_begin "$1"
 	unset VM_MEMORY
 	# 10 GiB through 256 MiB; check.sh has less of it, in ttm_pfnmap_quarantine.
 	[ -z "${SWAPOUTS:-}" ] || vm_suite hazard "$1" churn.reserved check churn.sh \
 		--churn=10240,--live=256 "${HAZARD_SECONDS:-3600}"
 	vfio_suites "$1"
+	memory_end "$1"
 }
 
-# With a disk to hibernate to, each. At once, for most of the time they wait for their
-# clocks.
-memory_suites() {
-	local policy disk pid pids=()
+# With a disk to hibernate to, each. At once, and beside what follows: for most of the time
+# they wait for their clocks.
+memory_begin() {
+	local policy disk
+	memory=()
 	for policy in reserved counted; do
 		disk=$1/vm/hibernate.$policy.img
 		truncate -s 1G "$BUILD/$disk"
 		VM_QEMU="-drive if=virtio,format=raw,file=/build/$disk" \
 			"$0" --memory "$1" "$policy" &
-		pids+=($!)
+		memory+=($!)
 	done
-	for pid in "${pids[@]}"; do
+}
+
+memory_end() {
+	local pid
+	for pid in "${memory[@]}"; do
 		wait "$pid"
 	done
 	rm "$BUILD/$1"/vm/hibernate.*.img
@@ -451,7 +458,8 @@ stream() {
 	suite demo "$1" demo make -C "$REPO" "KERNEL=$1" demo
 	drivers_suites "$1"
 	vm_suite igt "$1" igt.reserved check igt.sh "$(igt_words reserved)" 1800
-	vm_suite igt "$1" igt.each check igt.sh "$(igt_words each)" 2400
+	# Each look at all pages takes half as long as with twice the memory.
+	VM_MEMORY=1024 vm_suite igt "$1" igt.each check igt.sh "$(igt_words each)" 2400
 	vm_suite igt "$1" igt.counted check igt.sh "policy=counted,${COUNTED//[[:space:]]/,}" 2400
 	vm_suite faults "$1" faults.reserved check faults.sh reserved 400
 	vm_suite faults "$1" faults.counted check faults.sh counted 400
@@ -473,7 +481,6 @@ stream() {
 		"$VM_DIR/initramfs.sh" "$1" $program $program drm_ttm_helper kvm-amd
 		vm_suite refusals "$1" refusals.$program $program refusals.sh $program 300
 	done
-	suite bench "$1" bench "$VM_DIR/bench.sh" "$1"
 	# Bochs is of one thread, and virtio-gpu's machines wait for their host.
 	"$0" --intel-short "$1" &
 	intel=$!
@@ -481,10 +488,26 @@ stream() {
 	wait $intel
 }
 
-# Of its own: they do not depend on the kernel.
-failures_stream() {
-	suite rig all self-test "$VM_DIR/self-test.sh" "$1"
-	suite rig all failures "$VM_DIR/failures.sh" "$1"
+# twin_suites PLAN: of the test programs as they are, without a machine.
+twin_suites() {
+	suite rig all twins "$VM_DIR/twins.sh" "$1"
+	suite rig all igt-tree "$VM_DIR/igt-tree.sh"
+}
+
+# rig_stream KERNEL...: of its own, what other machines need not wait for. The last kernel
+# is the one that the rig is tried with. KUnit compiles a kernel, on 6.12 alone.
+rig_stream() {
+	local kernel
+	twin_suites "$RESULTS/plan"
+	suite rig all self-test "$VM_DIR/self-test.sh" "${!#}"
+	suite rig all failures "$VM_DIR/failures.sh" "${!#}"
+	if [[ " $* " == *" 6.12 "* ]]; then
+		suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
+	fi
+	for kernel; do
+		suite bench "$kernel" bench "$VM_DIR/bench.sh" "$kernel"
+	done
+	suite style all style "$VM_DIR/style.sh" "$@"
 }
 
 # What the debug kernels (debug.config) are for: locking, use after free, page
@@ -569,11 +592,6 @@ rt_stream() {
 	vm_suite hazard "$kernel" hazard.counted check hazard.sh counted,40 600
 }
 
-# Of its own: KUnit compiles a kernel, on 6.12 alone.
-kunit_stream() {
-	suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
-}
-
 case "${1:-}" in
 --suite)
 	# For self-test.sh.
@@ -614,7 +632,7 @@ case "${1:-}" in
 	exit
 	;;
 --memory)
-	# For memory_suites(): what is started from a file ends with who started it.
+	# For memory_begin(): what is started from a file ends with who started it.
 	vm_suite hazard "$2" "memory.$3" check memory.sh "$3" 360
 	exit
 	;;
@@ -634,8 +652,8 @@ case "${1:-}" in
 	intel_short "$2"
 	exit
 	;;
---failures)
-	failures_stream "$2"
+--rig)
+	rig_stream "${@:2}"
 	exit
 	;;
 --debug)
@@ -644,10 +662,6 @@ case "${1:-}" in
 	;;
 --rt)
 	rt_stream
-	exit
-	;;
---kunit)
-	kunit_stream
 	exit
 	;;
 esac
@@ -687,17 +701,17 @@ done
 "$VM_DIR/root.sh" base
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
 "$VM_DIR/build-igt.sh"
-# The others run a part of what make check runs, and some of it without a naive machine.
-suite rig all twins "$VM_DIR/twins.sh" "$([ -n "$only" ] || echo "$RESULTS/plan")"
-suite rig all igt-tree "$VM_DIR/igt-tree.sh"
+# For the others, which run a part of what make check runs, and some of it without a naive
+# machine.
+[ -z "$only" ] || twin_suites ""
 for kernel; do
 	pin_kernel "$kernel"
 done
 streams=()
 
-# start NAME KERNEL: a stream of its own.
+# start NAME KERNEL...: a stream of its own.
 start() {
-	"$0" "--$1" "$2" &
+	"$0" "--$1" "${@:2}" &
 	streams+=($!)
 }
 
@@ -711,17 +725,13 @@ else
 	for kernel; do
 		start stream "$kernel"
 	done
-	if [[ " $* " == *" 6.12 "* ]]; then
-		start kunit 6.12
-	else
+	[[ " $* " == *" 6.12 "* ]] ||
 		say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
-	fi
-	start failures "${!#}"
+	start rig "$@"
 fi
 for pid in "${streams[@]}"; do
 	wait "$pid" || failed=1
 done
-[ -n "$only" ] || suite style all style "$VM_DIR/style.sh" "$@"
 
 rc=0
 "$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?

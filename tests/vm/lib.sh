@@ -42,6 +42,9 @@ export CACHE V TIMEOUT RIG_OUTERMOST
 
 say() { printf '%s\n' "$*"; }
 
+# The CPU time, in s, of what this script has started and what has ended.
+cpu_seconds() { awk '{ sub(/.*\) /, ""); printf "%d\n", ($14 + $15) / 100 }' "/proc/$$/stat"; }
+
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$1" >&2
 	shift

@@ -221,38 +221,39 @@ part() {
 	update "$new/$name" "$out/$name"
 }
 
+# flavour NAME WHAT: our ttm.ko, made as for another machine. Where there is ours,
+# what is the same of both need not be compiled again: its objects are taken, and kbuild,
+# that compares command lines, is told that they are of this directory.
+flavour() {
+	local from=$out/ttm to=$out/ttm-$1
+	if [ -e "$from/.built" ] && [ ! -e "$to" ]; then
+		half_made "$to.tmp"
+		cp -a "$from" "$to.tmp"
+		rm -f "$to.tmp"/{.built,Module.symvers,*.ko,*.mod*,.ttm.ko.cmd,.ttm.mod*}
+		find "$to.tmp" -name '.*.cmd' -exec sed -i "s,/build/$kernel/ttm\>\([^-]\|\$\),/build/$kernel/ttm-$1\1,g" {} +
+		mv -T "$to.tmp" "$to"
+	fi
+	part "ttm-$1" make_ttm "$1"
+	build "ttm-$1" "$2"
+}
+
 case "${2:-}" in
 stock)
 	part ttm-stock make_ttm_stock
 	build ttm-stock "the stock ttm.ko"
 	exit
 	;;
-unneeded)
-	part ttm-unneeded make_ttm unneeded
-	build ttm-unneeded "ttm.ko as for a KVM that does not guess,"
-	exit
-	;;
-encrypted)
-	part ttm-encrypted make_ttm encrypted
-	build ttm-encrypted "ttm.ko as for encrypted memory,"
-	exit
-	;;
-sev-es)
-	part ttm-sev-es make_ttm sev-es
-	build ttm-sev-es "ttm.ko as for a CPU with SEV-ES,"
-	exit
-	;;
-acrn)
-	part ttm-acrn make_ttm acrn
-	build ttm-acrn "ttm.ko as for ACRN's service VM,"
-	exit
-	;;
-naive)
-	part ttm-naive make_ttm naive
-	build ttm-naive "ttm.ko with the naive policy"
-	exit
-	;;
+unneeded) what="ttm.ko as for a KVM that does not guess," ;;
+encrypted) what="ttm.ko as for encrypted memory," ;;
+sev-es) what="ttm.ko as for a CPU with SEV-ES," ;;
+acrn) what="ttm.ko as for ACRN's service VM," ;;
+naive) what="ttm.ko with the naive policy" ;;
+*) what= ;;
 esac
+if [ -n "$what" ]; then
+	flavour "$2" "$what"
+	exit
+fi
 part ttm make_ttm
 build ttm "our ttm.ko"
 ours=$REPO/drivers/gpu/drm/virtio part virtio make_virtio

@@ -101,4 +101,5 @@ if [ "$end" != 0 ]; then
 	show_ends
 	die "$script failed in VM $kernel $out (exit $end)" "its output: $vm/$out.out"
 fi
-printf '  %3d s  VM %s %s: %s\n' $((SECONDS - start)) "$kernel" "$out" "$script${VM_ARGS:+ $VM_ARGS}"
+printf '  %3d s  VM %s %s: %s, %d s of CPU\n' $((SECONDS - start)) "$kernel" "$out" "$script${VM_ARGS:+ $VM_ARGS}" \
+	"$(cpu_seconds)"

@@ -19,7 +19,7 @@
 #include "kvm_bo.h"
 
 #define BENCH_SIZE (64ul << 20)
-#define BENCH_ROUNDS 5 /* the first warms up and is not counted */
+#define BENCH_ROUNDS 3 /* the first warms up and is not counted */
 
 static long minor_faults(void)
 {

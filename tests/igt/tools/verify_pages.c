@@ -114,23 +114,30 @@ static void look_at(struct walk *walk, int vttm, uint64_t pfn, uint64_t flags)
 static struct walk walk_all(const char *path, int vttm)
 {
 	uint64_t flags[BLOCK], pfn = 0;
+	unsigned char was[BLOCK];
 	struct walk walk = {};
 	int in = open_or_exit("/proc/kpageflags", O_RDONLY);
-	FILE *base = fdopen(open_or_exit(path, O_RDONLY), "r");
+	int base = open_or_exit(path, O_RDONLY);
 	size_t n;
 
-	while ((n = next_flags(in, flags)))
+	while ((n = next_flags(in, flags))) {
+		ssize_t known = read(base, was, n);
+
+		/* Memory that came since is not in the file. */
+		if (known < 0)
+			known = 0;
+		memset(was + known, 0, n - known);
 		for (size_t i = 0; i < n; i++, pfn++) {
-			int was = fgetc(base) == 1;
 			bool is = flags[i] & BIT(KPF_RESERVED);
 
-			if (is && !was)
+			if (is && !was[i])
 				look_at(&walk, vttm, pfn, flags[i]);
-			if (was && !is)
+			if (was[i] && !is)
 				walk.lost++;
 		}
+	}
 	walk.pages = pfn;
-	fclose(base);
+	close(base);
 	close(in);
 	return walk;
 }
