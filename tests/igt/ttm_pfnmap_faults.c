@@ -716,6 +716,7 @@ static void fail_each(const struct op *op)
 	struct outcome *outcome = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int seen = 0, round = 0;
+	struct vttm_counters before, after;
 
 	igt_require_f(!by_module || !op->kernels_own,
 		      "what it allocates is the kernel's own\n");
@@ -723,6 +724,7 @@ static void fail_each(const struct op *op)
 	memset(sites, 0, sizeof(sites));
 	close(vttm_open(VTTM_MODE));
 	vttm_parameter_set("pfnmap_reuse", false);
+	vttm_counters_total(&before);
 	do {
 		seen |= one_round(op, outcome);
 	} while (not_failed(op->must_fail, seen) && ++round < ROUNDS);
@@ -730,6 +732,8 @@ static void fail_each(const struct op *op)
 		     "no allocation in %s() was made to fail\n",
 		     not_failed(op->must_fail, seen));
 	kvm_bo_assert_nothing_left(VTTM_MODE);
+	vttm_counters_total(&after);
+	igt_assert_eq_u64(after.records, before.records);
 	munmap(outcome, PAGE);
 }
 

@@ -48,7 +48,7 @@ struct ttm_tt;
  *	a PFN that was read from it and that @unmark would not notice. Under
  *	ttm_pfnmap_lock.
  * @patience: how often the reaper looks at a chunk that is -EBUSY before it
- *	counts as -EUCLEAN; 0: for ever
+ *	counts as -EUCLEAN; 0: for ever, and what is not held of it is given back
  * @bounded: pages that are marked count towards ttm.pfnmap_reserved_mb, and those in
  *	quarantine towards ttm.pfnmap_quarantine_mb as well. These are also what a
  *	client may reuse, and why a BO is passed over when memory is short.
@@ -168,7 +168,7 @@ struct ttm_pfnmap_link {
  * @pooled: its pages come from ttm_pool_alloc(), and go back through retire
  * @stock: its pages are not what can be marked; they were mapped as they are
  * @fresh: no page from the quarantine the next time it is populated
- * @looks: that the reaper had at the set when it was drained but busy
+ * @looks: at the set when it was drained, that of retire included
  * @caching: of the quarantined pages
  * @dma32: the quarantined pages are below 4 GiB
  * @kept: number of quarantined pages
@@ -240,6 +240,8 @@ struct ttm_pfnmap_link *ttm_pfnmap_link_spare(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_drained(struct ttm_pfnmap_set *set);
 void ttm_pfnmap_drop_past(struct ttm_pfnmap_set *set);
 bool ttm_pfnmap_bound_reached(pgoff_t nr);
+void ttm_pfnmap_halve_chunk(struct ttm_pfnmap_set *set, struct page *head,
+			    unsigned int order);
 void ttm_pfnmap_count_quarantined(struct ttm_pfnmap_set *set, long nr);
 bool ttm_pfnmap_reserved_mm_drained(struct mm_struct *mm);
 bool ttm_pfnmap_counted_mm_drained(struct mm_struct *mm);

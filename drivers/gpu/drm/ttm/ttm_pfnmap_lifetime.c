@@ -39,6 +39,11 @@
 
 /* How often the reaper looks at the quarantine, in ms. */
 #define REAP_PERIOD 200
+/*
+ * After so many looks a chunk that may be held for ever is halved where it is held: long
+ * after references that pass are gone.
+ */
+#define LOOKS_PER_HALVING 10
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
 /* A fault looks again whether another's reference to a new page is gone, in us. */
@@ -905,16 +910,34 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
 	ttm_pfnmap_count_unexposed(set);
 }
 
+/**
+ * ttm_pfnmap_halve_chunk - make two chunks of one that is in quarantine
+ * @set: that it belongs to
+ * @head: its first page, in the set's list, where the second half comes next
+ * @order: of each half
+ *
+ * Context: Any. Nobody else looks at the set's chunks.
+ */
+void ttm_pfnmap_halve_chunk(struct ttm_pfnmap_set *set, struct page *head,
+			    unsigned int order)
+{
+	ttm_pfnmap_split_chunk(head, order);
+	list_add(&head[1UL << order].lru, &head->lru);
+	atomic_long_inc(&set->dev->chunks_marked);
+}
+
 /*
  * Free the chunks of a set that was taken over and whose address spaces are
  * drained. May sleep. Returns true if the set went too, false if somebody still
- * holds pages of it.
+ * holds pages of it: in the end these alone, where they may be held for ever.
  */
 static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 {
 	struct ttm_pfnmap_dev *dev = set->dev;
+	unsigned int looks = set->looks++;
 	bool impatient = set->policy->patience &&
-			 set->looks++ >= set->policy->patience;
+			 looks >= set->policy->patience;
+	bool halves = !set->policy->patience && looks >= LOOKS_PER_HALVING;
 	struct page *head, *next;
 
 	list_for_each_entry_safe(head, next, &set->chunks, lru) {
@@ -927,6 +950,11 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 		ret = set->policy->unmark(head, order);
 		if (ret == -EBUSY && !impatient) {
 			list_add(&head->lru, next->lru.prev);
+			/* Both halves come next. */
+			if (halves && order) {
+				ttm_pfnmap_halve_chunk(set, head, order - 1);
+				next = head;
+			}
 			continue;
 		}
 		ttm_pfnmap_count_marked(set, order, -1);

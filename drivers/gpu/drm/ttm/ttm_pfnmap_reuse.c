@@ -301,9 +301,7 @@ static unsigned int ttm_pfnmap_halve(struct ttm_pfnmap_set *src,
 
 	while (1UL << order > room) {
 		order--;
-		ttm_pfnmap_split_chunk(head, order);
-		list_add(&head[1UL << order].lru, &head->lru);
-		atomic_long_inc(&src->dev->chunks_marked);
+		ttm_pfnmap_halve_chunk(src, head, order);
 	}
 	return order;
 }

@@ -1035,30 +1035,58 @@ static void reserved_loses_patience(struct kunit *test)
 	free_leaked(test, c, buf->tt.pages);
 }
 
-/* KVM holds a counted page for as long as its VM uses it. */
-static void counted_never_loses_patience(struct kunit *test)
+/*
+ * KVM holds a counted page for as long as its VM uses it, and nothing else of its chunk,
+ * which is kept for some looks, in which most references are gone.
+ */
+static void counted_keeps_held_page_alone(struct kunit *test)
 {
+	const struct odd_case *c = test->param_value;
 	struct ttm_pfnmap_dev *dev = the_dev(test);
 	struct test_mm *space = mm_new(test);
-	struct test_bo *buf = bo_new_populated(test, 4);
-	struct ttm_pfnmap_set *set;
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *page = buf->tt.pages[c->page];
+	long held = 1L << c->order;
 
 	KUNIT_EXPECT_EQ(test, dev->policy->patience, 0);
 	KUNIT_EXPECT_FALSE(test, dev->policy->bounded);
 	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
-	tamper(buf->tt.pages[2], COUNT_UP);
+	tamper(page, COUNT_UP);
 	bo_unpopulate(buf);
-	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 4);
+	expect_marked(test, dev, 0, 1, held);
+	expect_given_back(test, dev, held, 7 - held, 0);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 6));
+	let_reaper_look();
+	expect_marked(test, dev, 0, 1, 1);
+	expect_given_back(test, dev, 1, 6, 0);
+	KUNIT_EXPECT_EQ(test, page_private(page), 0);
+	KUNIT_EXPECT_EQ(test, page_count(page), 2);
+	repair(page, COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
+/* However often the reaper looks. */
+static void counted_never_loses_patience(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 1);
+	struct ttm_pfnmap_set *set;
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(buf->tt.pages[0], COUNT_UP);
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_EQ(test, atomic_long_read(&dev->pages_quarantined), 1);
 	set = set_of_only_chunk(buf->tt.pages[0]);
 	KUNIT_ASSERT_PTR_EQ(test, set->dev, dev);
 	WRITE_ONCE(set->looks, 1000000);
 	let_reaper_look();
-	expect_given_back(test, dev, 4, 0, 0);
-	KUNIT_EXPECT_EQ(test, count_marked(dev->policy, buf->tt.pages[0], 4),
-			3);
-	repair(buf->tt.pages[2], COUNT_UP);
-	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 4));
-	expect_given_back(test, dev, 0, 4, 0);
+	expect_given_back(test, dev, 1, 0, 0);
+	repair(buf->tt.pages[0], COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 1));
+	expect_given_back(test, dev, 0, 1, 0);
 }
 
 /* A VM that holds no page of the BO does not keep any. */
@@ -1403,6 +1431,7 @@ static struct kunit_suite lifetime_suite = {
 
 static struct kunit_case counted_cases[] = {
 	COMMON_CASES,
+	KUNIT_CASE_PARAM(counted_keeps_held_page_alone, held_gen_params),
 	KUNIT_CASE(counted_never_loses_patience),
 	KUNIT_CASE(counted_does_not_ask_vms),
 	{}
