@@ -130,10 +130,10 @@ igt_words() {
 }
 
 # What there is to be seen of the policy "counted" beyond the hazards, in one machine.
-# (The rest is about the quarantine's bound and its reuse, which only "reserved" has.)
+# (Not the quarantine's bound and its reuse, which only "reserved" has.)
 COUNTED='ttm_pfnmap_kvm ttm_pfnmap_kvm_move ttm_pfnmap_kvm_share ttm_pfnmap_lifetime'
 # What leaks comes last.
-COUNTED+=' ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi ttm_pfnmap_leak'
+COUNTED+=' ttm_pfnmap_quarantine ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_pfnmap_uapi ttm_pfnmap_leak'
 HAZARDS='hazard.naive hazard.reserved hazard.counted
 	fuzz.naive fuzz.reserved fuzz.reuse fuzz.counted
 	memory.reserved memory.counted vfio.naive vfio.counted'
