@@ -59,6 +59,12 @@
  */
 
 /**
+ * SUBTEST: i5-render-server-of-many-sizes
+ * Description: The same with BOs of random sizes, many at a time: what is held is at most
+ *	1.1 times what was alive at once; without reuse (the twin) it is more
+ */
+
+/**
  * SUBTEST: %s-i3-forks-pin-no-memory
  * Description: Regression test: a process that maps a BO forks many children,
  *	one after another; their address spaces are not kept for as long as the BO
@@ -213,38 +219,59 @@ struct live_bo {
 	uint32_t pages;
 };
 
-/* A BO that the guest wrote to, still in a slot of its own for a moment only. */
-static void many_create(int fd, struct kvm_guest *guest, struct live_bo *bo,
-			uint32_t pages)
+/* The guest writes to @map, which is in a slot for a moment only. */
+static void many_write(struct kvm_guest *guest, void *map, uint32_t pages)
 {
-	const size_t size = (size_t)pages * KVM_GUEST_PAGE;
 	const struct kvm_guest_job job = {
 		.op = KVM_OP_WRITE,
 		.gpa = KVM_GUEST_GPA,
 		.pages = pages,
 		.seed = pages,
 	};
-	void *map;
-	int slot;
+	int slot = kvm_guest_map(guest, KVM_GUEST_GPA, map,
+				 (size_t)pages * KVM_GUEST_PAGE);
+
+	kvm_guest_run_ok(guest, &job);
+	kvm_host_verify(map, &job);
+	kvm_guest_unmap(guest, slot);
+}
+
+/* Has the VMM's guest write to a BO, until it says that it has. */
+static void many_hand_over(int fd, int sock, const struct live_bo *bo)
+{
+	int dmabuf = vttm_export(fd, bo->handle), none;
+
+	vmm_send(sock, 'b', dmabuf);
+	close(dmabuf);
+	igt_assert(vmm_receive(sock, &none));
+}
+
+/* A BO that this process' guest wrote to, or, without one, the VMM's. */
+static void many_create(int fd, struct kvm_guest *guest, int sock,
+			struct live_bo *bo, uint32_t pages)
+{
+	const size_t size = (size_t)pages * KVM_GUEST_PAGE;
+	char *map;
 
 	bo->handle = vttm_create(fd, size, VTTM_BO_CACHED);
 	bo->pages = pages;
 	map = vttm_mmap(fd, bo->handle, size);
-	slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, size);
-	kvm_guest_run_ok(guest, &job);
-	kvm_host_verify(map, &job);
-	kvm_guest_unmap(guest, slot);
+	if (guest) {
+		many_write(guest, map, pages);
+	} else {
+		map[0] = 1;
+		many_hand_over(fd, sock, bo);
+	}
 	vttm_munmap(map, size);
 }
 
 /*
  * report->quarantined: most pages held, alive or not; ->reserved: alive. No more
- * than it takes to see that too much is held.
+ * than it takes to see that too much is held. With a guest, or a socket to a VMM.
  */
-static void churn_many(struct report *report)
+static void many(struct report *report, struct kvm_guest *guest, int sock)
 {
 	const uint64_t all = churn_mib * BO_PAGES, live = live_mib * BO_PAGES;
-	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	int fd = vttm_open(VTTM_MODE);
 	struct live_bo bos[LIVE_BOS] = {};
 	struct vttm_counters counters;
@@ -258,7 +285,7 @@ static void churn_many(struct report *report)
 			vttm_close_bo(fd, bo->handle);
 		alive -= bo->pages;
 		seed = seed * 1103515245 + 12345;
-		many_create(fd, guest, bo,
+		many_create(fd, guest, sock, bo,
 			    1 + (seed >> 8) % (2 * live / LIVE_BOS));
 		alive += bo->pages;
 		made += bo->pages;
@@ -271,14 +298,27 @@ static void churn_many(struct report *report)
 	}
 	igt_info("%lu pages in all\n", (unsigned long)made);
 	close(fd);
+}
+
+static void churn_many(struct report *report)
+{
+	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
+
+	many(report, guest, -1);
 	kvm_guest_destroy(guest);
 }
 
-static bool many_within_bound(struct report *report)
+static void churn_many_in_child(struct report *report)
 {
-	memset(report, 0, sizeof(*report));
 	igt_fork(vmm, 1) churn_many(report);
 	igt_waitchildren();
+}
+
+static bool many_within_bound(void (*run)(struct report *report),
+			      struct report *report)
+{
+	memset(report, 0, sizeof(*report));
+	run(report);
 	igt_info("%lu pages alive at most, %lu held at most\n",
 		 (unsigned long)report->reserved,
 		 (unsigned long)report->quarantined);
@@ -296,7 +336,7 @@ static void live(struct report *report)
 	struct live_bo bos[LIVE_MB];
 
 	for (int i = 0; i < LIVE_MB; i++)
-		many_create(fd, guest, &bos[i], BO_PAGES);
+		many_create(fd, guest, -1, &bos[i], BO_PAGES);
 	for (int i = 0; i < LIVE_MB; i++) {
 		struct drm_vttm_info info;
 
@@ -321,24 +361,16 @@ static uint64_t live_reserved(struct report *report, unsigned int all)
 static void vmm_of_server(int sock)
 {
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
-	const struct kvm_guest_job job = {
-		.op = KVM_OP_WRITE,
-		.gpa = KVM_GUEST_GPA,
-		.pages = BO_PAGES,
-		.seed = 7,
-	};
 	int dmabuf;
 
 	while (vmm_receive(sock, &dmabuf)) {
-		void *map = mmap(NULL, BO_SIZE, PROT_READ | PROT_WRITE,
-				 MAP_SHARED, dmabuf, 0);
-		int slot;
+		const off_t size = lseek(dmabuf, 0, SEEK_END);
+		void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 dmabuf, 0);
 
 		igt_assert(map != MAP_FAILED);
-		slot = kvm_guest_map(guest, KVM_GUEST_GPA, map, BO_SIZE);
-		kvm_guest_run_ok(guest, &job);
-		kvm_guest_unmap(guest, slot);
-		munmap(map, BO_SIZE);
+		many_write(guest, map, size / KVM_GUEST_PAGE);
+		munmap(map, size);
 		close(dmabuf);
 		vmm_send(sock, 'd', -1);
 	}
@@ -352,20 +384,13 @@ static void serve(int sock, struct report *report)
 	struct vttm_counters counters;
 
 	for (int i = 0; i < CHURN; i++) {
-		uint32_t handle = vttm_create(fd, BO_SIZE, VTTM_BO_CACHED);
-		char *map = vttm_mmap(fd, handle, BO_SIZE);
-		int dmabuf = vttm_export(fd, handle);
 		struct drm_vttm_info info;
-		int none;
+		struct live_bo bo;
 
-		map[0] = 1;
-		vttm_info(fd, handle, &info);
+		many_create(fd, NULL, sock, &bo, BO_PAGES);
+		vttm_info(fd, bo.handle, &info);
 		report->reserved += info.reserved == BO_PAGES;
-		vmm_send(sock, 'b', dmabuf);
-		close(dmabuf);
-		igt_assert(vmm_receive(sock, &none));
-		vttm_munmap(map, BO_SIZE);
-		vttm_close_bo(fd, handle);
+		vttm_close_bo(fd, bo.handle);
 		vttm_counters(fd, &counters);
 		if (counters.pages_quarantined > report->quarantined)
 			report->quarantined = counters.pages_quarantined;
@@ -373,7 +398,13 @@ static void serve(int sock, struct report *report)
 	close(fd);
 }
 
-static void serve_in_children(struct report *report)
+static void serve_many(int sock, struct report *report)
+{
+	many(report, NULL, sock);
+}
+
+static void with_vmm(void (*serves)(int sock, struct report *report),
+		     struct report *report)
 {
 	int sock[2];
 
@@ -384,12 +415,22 @@ static void serve_in_children(struct report *report)
 		if (child)
 			vmm_of_server(sock[1]);
 		else
-			serve(sock[0], report);
+			serves(sock[0], report);
 	}
 	close(sock[0]);
 	close(sock[1]);
 	igt_waitchildren();
+}
+
+static void serve_in_children(struct report *report)
+{
+	with_vmm(serve, report);
 	vttm_wait_quarantine_empty(5);
+}
+
+static void serve_many_in_children(struct report *report)
+{
+	with_vmm(serve_many, report);
 }
 
 /*
@@ -778,9 +819,9 @@ int igt_main_args("", options, help, option, NULL)
 	{
 		require_reserved();
 		bound_set(NO_BOUND, false);
-		igt_assert(!many_within_bound(report));
+		igt_assert(!many_within_bound(churn_many_in_child, report));
 		bound_set(NO_BOUND, true);
-		igt_assert(many_within_bound(report));
+		igt_assert(many_within_bound(churn_many_in_child, report));
 	}
 
 	igt_describe("Live BOs count towards the bound on all (twin: within)");
@@ -822,6 +863,17 @@ int igt_main_args("", options, help, option, NULL)
 		"With reuse nothing adds up (twin: i5-render-server-without-bound-or-reuse)");
 	igt_subtest("i5-render-server-with-reuse")
 		run_and_compare(serve_in_children, report, &with_reuse);
+
+	igt_describe(
+		"The same with random sizes; without reuse more is held (twin: within)");
+	igt_subtest("i5-render-server-of-many-sizes")
+	{
+		require_reserved();
+		bound_set(NO_BOUND, false);
+		igt_assert(!many_within_bound(serve_many_in_children, report));
+		bound_set(NO_BOUND, true);
+		igt_assert(many_within_bound(serve_many_in_children, report));
+	}
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {
 		igt_describe(
