@@ -175,6 +175,7 @@ static void test_bad_arguments(void)
 	struct virtgpu_blob_params params;
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
+	uint64_t offset;
 
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -182,6 +183,16 @@ static void test_bad_arguments(void)
 		params.mem = VIRTGPU_BLOB_MEM_GUEST;
 		igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), bad[i].ret);
 	}
+	/* What is no multiple of a page becomes one. */
+	params = (struct virtgpu_blob_params){
+		.size = 5000,
+		.mem = VIRTGPU_BLOB_MEM_GUEST,
+	};
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), 0);
+	offset = virtgpu_blob_offset(&gpu, &blob);
+	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_SHARED, 8192, offset), 0);
+	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_SHARED, 12288, offset),
+		      -EINVAL);
 	virtgpu_close(&gpu);
 }
 

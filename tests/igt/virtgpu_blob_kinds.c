@@ -155,6 +155,7 @@ static void check_dmabuf(struct virtgpu *gpu, const struct virtgpu_blob *blob,
 	igt_assert(other != MAP_FAILED);
 	kvm_host_write(other, &todo);
 	kvm_host_verify(map, &todo);
+	check_kvm(other);
 	munmap(other, BLOB);
 	close(fd);
 }

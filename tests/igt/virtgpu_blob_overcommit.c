@@ -738,9 +738,10 @@ static void test_bad_arguments(void)
 		  -EINVAL },
 		{ { .size = 1ull << 60 }, -ENOSPC },
 	};
+	struct virtgpu_blob_params params = {};
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
-	uint64_t offset;
+	uint64_t offset, small;
 
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -757,6 +758,13 @@ static void test_bad_arguments(void)
 	/* TTM takes no copies on write; the difference is documented. */
 	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_PRIVATE, BLOB, offset),
 		      virtgpu_ttm_blobs() ? -EINVAL : 0);
+	/* What is no multiple of a page becomes one. */
+	params.size = 5000;
+	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), 0);
+	small = virtgpu_blob_offset(&gpu, &blob);
+	igt_assert_eq(try_mmap(&gpu, 8192, small), 0);
+	igt_assert_eq(try_mmap(&gpu, 4096, small), -EINVAL);
+	igt_assert_eq(try_mmap(&gpu, 12288, small), -EINVAL);
 	virtgpu_close(&gpu);
 	/* Nobody else's file may map it. */
 	virtgpu_open(&gpu, VIRTGPU_VENUS);

@@ -271,6 +271,7 @@ static unsigned int events_named(const char *name)
 static void test_reuse_waits(void)
 {
 	unsigned int leaving;
+	uint64_t waits;
 	int status;
 	pid_t pid;
 
@@ -278,6 +279,7 @@ static void test_reuse_waits(void)
 	make_blobs(2 * window_blobs());
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
+	waits = virtgpu_window_count("waits");
 	virtgpu_trace_begin(VIRTGPU_EVENTS_WINDOW);
 	param_set("late_host", "stall", 1);
 	pid = child_fork();
@@ -289,6 +291,7 @@ static void test_reuse_waits(void)
 	igt_assert_eq(waitpid(pid, &status, WNOHANG), 0);
 	leaving = virtgpu_window_count("leaving");
 	igt_assert_eq_u64(virtgpu_window_count("used"), virtgpu_window_size());
+	igt_assert_lt_u64(waits, virtgpu_window_count("waits"));
 	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_lt(0, leaving);

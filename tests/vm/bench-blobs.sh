@@ -28,6 +28,7 @@ table() {
 	row '' ttm_blobs=0 ttm_blobs=1
 	line "$1" 'mapped and written at once' overcommit
 	line "$1" 'host unmaps of 100 times create, map, touch, close' loop-unmaps
+	line "$1" 'host unmaps of 100 times create, map, close' untouched-unmaps
 	line "$1" 'made of 100 that find the window full' full-made
 	line "$1" 'host unmaps of those, closed untouched' full-unmaps
 	line "$1" 'memory entries of 64 MiB of the guest, the most of 6 times' entries
@@ -74,12 +75,16 @@ goals() {
 		"$(number "$1" 0 full-made)" -lt 100
 	goal unmaps-loop "$(number "$1" 1 loop-unmaps) unmaps, no more than without TTM" \
 		"$(number "$1" 1 loop-unmaps)" -le "$(number "$1" 0 loop-unmaps)"
+	goal unmaps-loop-untouched "$(number "$1" 1 untouched-unmaps) unmaps if none is touched, no more than without TTM" \
+		"$(number "$1" 1 untouched-unmaps)" -le "$(number "$1" 0 untouched-unmaps)"
 	goal mmap-constant "$(number "$1" 1 map-large) instructions to map 32 MiB, $(number "$1" 1 map) to map 4 MiB, half as many again allowed" \
 		$((2 * $(number "$1" 1 map-large))) -le $((3 * $(number "$1" 1 map)))
 	goal mmap-constant-stock "$(number "$1" 0 map-large) and $(number "$1" 0 map) without TTM" \
 		"$(number "$1" 0 map-large)" -gt $((3 * $(number "$1" 0 map)))
 	goal entries "at most $(number "$1" 1 entries) entries, $ENTRIES allowed" \
 		"$(number "$1" 1 entries)" -le $ENTRIES
+	goal entries-stock "at most $(number "$1" 0 entries) entries without TTM" \
+		"$(number "$1" 0 entries)" -gt $ENTRIES
 }
 
 "$VM_DIR/build-igt.sh"

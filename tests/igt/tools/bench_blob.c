@@ -7,6 +7,8 @@
  *   overcommit  blobs of 4 MiB mapped and written at once, before one cannot be had
  *               or there are ten times as many as the window holds
  *   loop-unmaps UNMAP_BLOB commands of LOOPS times create, map, touch, close
+ *   untouched-unmaps
+ *               the same without the touch
  *   full-made   of LOOPS blobs made and closed untouched while the window is full
  *   full-unmaps UNMAP_BLOB commands of those
  *   entries     memory entries of a 64 MiB guest blob, the most of ROUNDS times while
@@ -111,7 +113,7 @@ static void bench_overcommit(void)
 	exit(0);
 }
 
-static void bench_loop(void)
+static void loop(const char *name, bool touch)
 {
 	struct virtgpu_blob blob;
 	uint32_t *map;
@@ -121,14 +123,25 @@ static void bench_loop(void)
 	for (int i = 0; i < LOOPS; i++) {
 		virtgpu_blob(&gpu, BLOB, &blob);
 		map = virtgpu_blob_mmap(&gpu, &blob);
-		map[0] = i;
+		if (touch)
+			map[0] = i;
 		munmap(map, BLOB);
 		virtgpu_blob_close(&gpu, &blob);
 	}
 	wait_empty();
 	unmaps_count(false);
-	say("loop-unmaps", unmaps());
+	say(name, unmaps());
 	virtgpu_close(&gpu);
+}
+
+static void bench_loop(void)
+{
+	loop("loop-unmaps", true);
+}
+
+static void bench_untouched(void)
+{
+	loop("untouched-unmaps", false);
 }
 
 static void bench_full(void)
@@ -250,6 +263,7 @@ int igt_simple_main()
 	say("window", virtgpu_window_size() >> 20);
 	bench(bench_overcommit);
 	bench(bench_loop);
+	bench(bench_untouched);
 	bench(bench_full);
 	bench(bench_entries);
 	bench(bench_costs);
