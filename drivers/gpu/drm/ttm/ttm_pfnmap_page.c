@@ -255,5 +255,7 @@ void ttm_pfnmap_free_chunk(struct page *head, unsigned int order,
 	if (caching != ttm_cached)
 		set_pages_wb(head, 1 << order);
 #endif
+	/* In the middle of what was one block nobody else clears it. */
+	set_page_private(head, 0);
 	__free_pages(head, order);
 }

@@ -1067,6 +1067,37 @@ static void counted_keeps_held_page_alone(struct kunit *test)
 	expect_given_back(test, dev, 0, 7, 0);
 }
 
+/* Two in the halves of one chunk, and one of another. */
+static void counted_keeps_held_pages_alone(struct kunit *test)
+{
+	static const unsigned int held[] = { 0, 3, 5 };
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *page[ARRAY_SIZE(held)];
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	for (i = 0; i < ARRAY_SIZE(held); i++) {
+		page[i] = buf->tt.pages[held[i]];
+		tamper(page[i], COUNT_UP);
+	}
+	bo_unpopulate(buf);
+	expect_marked(test, dev, 0, 2, 6);
+	expect_given_back(test, dev, 6, 1, 0);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 4));
+	let_reaper_look();
+	expect_marked(test, dev, 0, 3, 3);
+	expect_given_back(test, dev, 3, 4, 0);
+	for (i = 0; i < ARRAY_SIZE(held); i++) {
+		KUNIT_EXPECT_EQ(test, page_count(page[i]), 2);
+		repair(page[i], COUNT_UP);
+		KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 5 + i));
+	}
+	expect_marked(test, dev, 0, 0, 0);
+	expect_given_back(test, dev, 0, 7, 0);
+}
+
 /* However often the reaper looks. */
 static void counted_never_loses_patience(struct kunit *test)
 {
@@ -1432,6 +1463,7 @@ static struct kunit_suite lifetime_suite = {
 static struct kunit_case counted_cases[] = {
 	COMMON_CASES,
 	KUNIT_CASE_PARAM(counted_keeps_held_page_alone, held_gen_params),
+	KUNIT_CASE(counted_keeps_held_pages_alone),
 	KUNIT_CASE(counted_never_loses_patience),
 	KUNIT_CASE(counted_does_not_ask_vms),
 	{}
