@@ -738,7 +738,6 @@ static void test_bad_arguments(void)
 		  -EINVAL },
 		{ { .size = 1ull << 60 }, -ENOSPC },
 	};
-	struct virtgpu_blob_params params = {};
 	struct virtgpu_blob blob;
 	struct virtgpu gpu;
 	uint64_t offset, small;
@@ -759,8 +758,7 @@ static void test_bad_arguments(void)
 	igt_assert_eq(virtgpu_try_mmap(gpu.fd, MAP_PRIVATE, BLOB, offset),
 		      virtgpu_ttm_blobs() ? -EINVAL : 0);
 	/* What is no multiple of a page becomes one. */
-	params.size = 5000;
-	igt_assert_eq(__virtgpu_blob(&gpu, &params, &blob), 0);
+	igt_assert_eq(create_patiently(&gpu, 5000, &blob), 0);
 	small = virtgpu_blob_offset(&gpu, &blob);
 	igt_assert_eq(try_mmap(&gpu, 8192, small), 0);
 	igt_assert_eq(try_mmap(&gpu, 4096, small), -EINVAL);

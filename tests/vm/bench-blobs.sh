@@ -73,6 +73,8 @@ goals() {
 		"$(number "$1" 1 full-made):$(number "$1" 1 full-unmaps)" = 100:0
 	goal unmaps-untouched-stock "$(number "$1" 0 full-made) such blobs without TTM" \
 		"$(number "$1" 0 full-made)" -lt 100
+	goal unmaps-stock "$(number "$1" 0 loop-unmaps) unmaps without TTM, and $(number "$1" 0 untouched-unmaps) if none is touched: the host is seen" \
+		$(($(number "$1" 0 loop-unmaps) * $(number "$1" 0 untouched-unmaps))) -gt 0
 	goal unmaps-loop "$(number "$1" 1 loop-unmaps) unmaps, no more than without TTM" \
 		"$(number "$1" 1 loop-unmaps)" -le "$(number "$1" 0 loop-unmaps)"
 	goal unmaps-loop-untouched "$(number "$1" 1 untouched-unmaps) unmaps if none is touched, no more than without TTM" \

@@ -43,7 +43,7 @@ export CACHE V TIMEOUT RIG_OUTERMOST
 say() { printf '%s\n' "$*"; }
 
 # The CPU time, in s, of what this script has started and what has ended.
-cpu_seconds() { awk '{ sub(/.*\) /, ""); printf "%d\n", ($14 + $15) / 100 }' "/proc/$$/stat"; }
+cpu_seconds() { awk '{ sub(/.*\) /, ""); printf "%d\n", ($14 + $15) / 100 }' "/proc/$$/stat" || echo 0; }
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$1" >&2

@@ -226,7 +226,7 @@ part() {
 # that compares command lines, is told that they are of this directory.
 flavour() {
 	local from=$out/ttm to=$out/ttm-$1
-	if [ -e "$from/.built" ] && [ ! -e "$to" ]; then
+	if [[ $(cat "$from/.built" 2>/dev/null) == "$(basename "$stock")"-* ]] && [ ! -e "$to" ]; then
 		half_made "$to.tmp"
 		cp -a "$from" "$to.tmp"
 		rm -f "$to.tmp"/{.built,Module.symvers,*.ko,*.mod*,.ttm.ko.cmd,.ttm.mod*}

@@ -79,8 +79,10 @@ void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 void fuzz_assert_done(const struct fuzz_done *done,
 		      const struct fuzz_kind *kinds, size_t count)
 {
+	/* What is seldom is sure to come in many rounds alone. */
 	for (size_t i = 0; i < count; i++)
-		igt_assert_f(done->steps[i],
+		igt_assert_f(done->steps[i] || (kinds[i].weight == 1 &&
+						fuzz_options.rounds < 50),
 			     "no step of the kind %s was done\n",
 			     kinds[i].name);
 	igt_assert_lt_u64(0, done->host_words);
