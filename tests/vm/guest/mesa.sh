@@ -101,7 +101,7 @@ limited() {
 describe() {
 	limited eglinfo.x86_64-linux-gnu -p surfaceless >/tmp/eglinfo && limited vulkaninfo >/tmp/vulkaninfo
 	echo "ended with $?"
-	sed '/\<\(usage\|budget\|heapUsage\|heapBudget\)\>/d' /tmp/eglinfo /tmp/vulkaninfo
+	sed '/\<\(usage\|budget\|heapUsage\|heapBudget\)\>/d; / memory\( - total\)\?: *[0-9]* MB/d' /tmp/eglinfo /tmp/vulkaninfo
 }
 
 # Debian's own benchmark looks at pixels of what it has drawn. (Its canvas is as large as
