@@ -5,7 +5,7 @@
 # same with pfnmap_reuse=Y), counted, or naive, which only the test build of ttm.ko has. The naive mark must
 # break what the others must not; what the kernel says of it is announced.
 
-swapouts=${2:-900}
+asked=$1 swapouts=${2:-900}
 
 hazard_modules "$1"
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -14,7 +14,7 @@ echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 # one SUBTEST TEXT: after it all pages are looked at. Under naive the books are not kept.
 one() {
 	hazards "$2" "--swapouts=$swapouts" --run-subtest "$1"
-	[ "$wanted" = naive ] || verify_check "$1"
+	[ "$asked" = naive ] || verify_check "$1"
 }
 
 list_hazards ttm_pfnmap_hazard
@@ -22,7 +22,7 @@ list_hazards ttm_pfnmap_hazard
 one i2-kvm-warns-of-count virt/kvm/kvm_main.c:
 # This one shall not be blamed for the broken pages that the others leave under naive.
 one i4-release-race-natural 'Bad page state'
-for subtest in $("/igt/$program" --list-subtests | grep '^i4-' | grep -v '^i4-release-race-'); do
+for subtest in $(/igt/ttm_pfnmap_hazard --list-subtests | grep '^i4-' | grep -v '^i4-release-race-'); do
 	one "$subtest" 'Bad page state'
 done
 # With many broken pages: these may bring naive's kernel down, so they are the last. The
