@@ -476,7 +476,10 @@ plain_user_makes() {
 	mount --bind "$plain" /mnt
 	mounts=$(mount_points)
 	cp -a "$copy" /mnt/repo
+	# It makes our ttm.ko and vttm.ko; more would say no more.
 	rm -rf /mnt/repo/build
+	mkdir -p "/mnt/repo/build/$kernel"
+	cp -a "$copy/build/$kernel"/{virtio,kmod} "/mnt/repo/build/$kernel/"
 	chown -R 65534:65534 /mnt/repo /mnt/cache
 	rig=("${user[@]}" "${RIG[@]}" "PATH=/mnt/uidmap/usr/bin:$PATH" CACHE=/mnt/cache)
 	make=("${rig[@]}" make -C /mnt/repo "KERNEL=$kernel" modules)
@@ -570,7 +573,7 @@ mount -t proc proc /proc
 mkdir -p "$copy/build/$kernel" "$dir/mnt" "$own/kernels"
 cp -a "$REPO"/{Makefile,drivers,include,tests} "$copy/"
 [ ! -d "$BUILD/igt" ] || cp -a "$BUILD/igt" "$copy/build/"
-cp -a "$BUILD/$kernel"/{ttm,vttm,kmod} "$copy/build/$kernel/"
+cp -a "$BUILD/$kernel"/{ttm,virtio,vttm,kmod} "$copy/build/$kernel/"
 for path in "$CACHE"/root-*[0-9a-f]; do
 	ln -s "$path" "$own/"
 done

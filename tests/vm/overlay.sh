@@ -194,13 +194,18 @@ make_test_modules() {
 	write_flags >>"$dir/Makefile"
 }
 
+# sources_of DIR: their hash.
+sources_of() {
+	(cd "$1" && find . \( -name '*.[ch]' -o -name Makefile \) ! -name '*.mod.c' -print0 | sort -z |
+		xargs -0 sha256sum | sha256sum | cut -c1-16)
+}
+
 # build NAME WHAT [SYMBOLS]: compile build/KERNEL/NAME with the compiler that
 # Debian's headers name, unless this very input has been built.
 build() {
 	local dir=$out/$1 input
 	# With the symbols that it meets: their versions may change where no header does.
-	input=$(basename "$stock")${3:+-$(hash_of "${3/#\/build/$BUILD}")}-$(cd "$dir" && find . \( -name '*.[ch]' -o -name Makefile \) \
-		! -name '*.mod.c' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+	input=$(basename "$stock")${3:+-$(hash_of "${3/#\/build/$BUILD}")}-$(sources_of "$dir")
 	[ "$(cat "$dir/.built" 2>/dev/null)" != "$input" ] || return 0
 	rm -f "$dir/.built" "$dir/Module.symvers"
 	IN_KERNEL=$kernel step "build-$kernel-$1" "build $2 for $kernel" \
@@ -208,6 +213,32 @@ build() {
 		M="/build/$kernel/$1" "KBUILD_EXTRA_SYMBOLS=${3:-}" CONFIG_DEBUG_INFO_BTF_MODULES= \
 		"-j$(nproc)" modules
 	echo "$input" >"$dir/.built"
+}
+
+# inputs PART...: what all of it is made from, and what is there of these parts if they were
+# built to their end.
+inputs() {
+	local part
+	hash_of "$stock/stock/drivers/gpu/drm/ttm" "$stock/stock/drivers/gpu/drm/virtio" "$headers/include/drm/ttm" \
+		"$headers/include/linux/kvm_host.h" "$REPO/drivers" "$REPO/include" "$REPO/tests/kmod" "$VM_DIR/overlay.sh"
+	for part; do
+		[ ! -e "$out/$part/.built" ] || sources_of "$out/$part"
+	done
+}
+
+case "${2:-}" in
+'') parts='ttm virtio vttm kmod' ;;
+drivers) parts='ttm virtio vttm' ;;
+*) parts=ttm-$2 ;;
+esac
+made=$out/.made-${2:-all}
+# shellcheck disable=SC2086 # one part a word
+[ "$(cat "$made" 2>/dev/null)" != "$(inputs $parts)" ] || exit 0
+rm -f "$made"
+
+made() {
+	# shellcheck disable=SC2086 # one part a word
+	inputs $parts >"$made"
 }
 
 new=$out/.new
@@ -241,6 +272,7 @@ case "${2:-}" in
 stock)
 	part ttm-stock make_ttm_stock
 	build ttm-stock "the stock ttm.ko"
+	made
 	exit
 	;;
 unneeded) what="ttm.ko as for a KVM that does not guess," ;;
@@ -252,6 +284,7 @@ naive) what="ttm.ko with the naive policy" ;;
 esac
 if [ -n "$what" ]; then
 	flavour "$2" "$what"
+	made
 	exit
 fi
 part ttm make_ttm
@@ -266,3 +299,4 @@ if [ "${2:-}" != drivers ] && compgen -G "$REPO/tests/kmod/*.c" >/dev/null; then
 	part kmod make_test_modules "$REPO"/tests/kmod/*.[ch]
 	build kmod "the test modules" "/build/$kernel/ttm/Module.symvers"
 fi
+made
