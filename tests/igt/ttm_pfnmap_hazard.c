@@ -203,6 +203,8 @@ struct race {
 	struct kvm_guest_result result;
 	uint32_t seed;	     /* of what is in the BO */
 	atomic_ulong unmaps; /* of its pages, by this test */
+	atomic_ulong swapouts;
+	atomic_bool swapped; /* as often as is wanted */
 	const struct race_round *round;
 	unsigned int ms;
 	pthread_t thread;
@@ -300,32 +302,50 @@ static bool swapout(struct race *race)
 	return false;
 }
 
-static void move(struct race *race, uint32_t placement)
+static bool move(struct race *race, uint32_t placement)
 {
 	int ret = __vttm_move(race->bo->fd, race->bo->handle, placement);
 
 	igt_assert_f(!ret || ret == -EBUSY, "move: %s\n", strerror(-ret));
 	report->moves += !ret;
 	race->unmaps += !ret;
+	return !ret;
 }
 
-static void swap_and_move(struct race *race)
+/* There and back, every so many swapouts: what is there cannot be swapped out. */
+static void *mover_thread(void *arg)
 {
-	const struct race_round *round = race->round;
-	unsigned int swapouts = 0;
+	struct race *race = arg;
+	const unsigned int period = race->round->swapouts / race->round->moves;
+	unsigned long next = period;
 
-	while (swapouts < round->swapouts && !race->stopped) {
-		if (!swapout(race))
+	while (!race->swapped) {
+		if (race->swapouts < next) {
+			usleep(500);
 			continue;
-		swapouts++;
-		if (swapouts % (round->swapouts / round->moves))
-			continue;
-		usleep(3000);
+		}
+		next += period;
 		move(race, VTTM_PL_VRAM);
 		usleep(3000);
-		move(race, VTTM_PL_SYSTEM);
+		while (!move(race, VTTM_PL_SYSTEM) && !race->swapped)
+			usleep(500);
 	}
-	report->swapouts += swapouts;
+	return NULL;
+}
+
+/* One thread swaps the BO out, another one moves it. */
+static void swap_and_move(struct race *race)
+{
+	pthread_t mover;
+
+	race->swapouts = 0;
+	race->swapped = false;
+	igt_assert_eq(pthread_create(&mover, NULL, mover_thread, race), 0);
+	while (race->swapouts < race->round->swapouts && !race->stopped)
+		race->swapouts += swapout(race);
+	race->swapped = true;
+	igt_assert_eq(pthread_join(mover, NULL), 0);
+	report->swapouts += race->swapouts;
 }
 
 /* Another BO takes the place of this one, which is freed by that. */
