@@ -916,7 +916,9 @@ static void ttm_pfnmap_take_over(struct ttm_pfnmap_set *set,
  * @head: its first page, in the set's list, where the second half comes next
  * @order: of each half
  *
- * Context: Any. Nobody else looks at the set's chunks.
+ * It cannot fail, and takes no lock: nobody else may look at the set's chunks.
+ *
+ * Context: Any, does not sleep.
  */
 void ttm_pfnmap_halve_chunk(struct ttm_pfnmap_set *set, struct page *head,
 			    unsigned int order)
