@@ -23,12 +23,9 @@
  * @wc:		write-combined BO
  * @uc:		uncached BO
  */
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "igt.h"
 #include "kvm_bo.h"
+#include "tracing.h"
 
 #define SEED 0x27182818
 #define SIZE KVM_BO_KIB(256)
@@ -78,24 +75,7 @@ static const char *type_name(unsigned int type)
 
 /* ---- The tracepoint ---------------------------------------------------- */
 
-#define TRACING "/sys/kernel/tracing/instances/ttm_pfnmap_ept"
-#define EVENT TRACING "/events/kvmmmu/kvm_mmu_set_spte/enable"
-
-static void trace_write(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "we");
-
-	igt_assert_f(file, "%s: %s\n", path, strerror(errno));
-	igt_assert(fputs(text, file) >= 0);
-	igt_assert_eq(fclose(file), 0);
-}
-
-static void trace_start(void)
-{
-	/* Empties it. */
-	trace_write(TRACING "/trace", "");
-	trace_write(EVENT, "1");
-}
+#define EVENT "kvmmmu/kvm_mmu_set_spte"
 
 /* Entries by page of the BO; 0: KVM made none. */
 static unsigned int trace_stop(uint64_t entries[PAGES])
@@ -103,12 +83,9 @@ static unsigned int trace_stop(uint64_t entries[PAGES])
 	unsigned long long gfn, entry;
 	unsigned int found = 0;
 	char line[512], *event;
-	FILE *file;
+	FILE *file = tracing_end();
 
-	trace_write(EVENT, "0");
 	memset(entries, 0, PAGES * sizeof(*entries));
-	file = fopen(TRACING "/trace", "re");
-	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
 		event = strstr(line, "kvm_mmu_set_spte: gfn ");
 		if (!event)
@@ -161,7 +138,7 @@ static bool touch_and_check(struct kvm_bo *bo, struct kvm_guest *guest,
 	unsigned int found, works = PAGES;
 	bool all;
 
-	trace_start();
+	tracing_begin(NULL);
 	all = kvm_bo_guest(bo, guest, &job);
 	found = trace_stop(entries);
 	if (!all)
@@ -199,21 +176,13 @@ static bool has_ept(void)
 	return yes;
 }
 
-static void trace_remove(int sig)
-{
-	(void)sig;
-	rmdir(TRACING);
-}
-
 int igt_main()
 {
 	igt_fixture()
 	{
 		igt_require_f(has_ept(), "no kvm_intel with EPT\n");
 		kvm_bo_require(VTTM_MODE);
-		igt_assert_f(!mkdir(TRACING, 0700) || errno == EEXIST,
-			     TRACING ": %s\n", strerror(errno));
-		igt_install_exit_handler(trace_remove);
+		tracing_setup(EVENT);
 	}
 
 	for (int kind = VTTM_STOCK; kind <= VTTM_MODE; kind++) {

@@ -54,8 +54,3 @@ bool page_is_poisoned(uint64_t pfn)
 {
 	return page_flags(pfn) >> KPF_HWPOISON & 1;
 }
-
-bool page_is_unknown(uint64_t pfn)
-{
-	return !page_flags(pfn);
-}

@@ -17,7 +17,5 @@ bool page_is_reserved(uint64_t pfn);
 bool page_is_free(uint64_t pfn);
 /* The page is out of use for good. */
 bool page_is_poisoned(uint64_t pfn);
-/* No flag says what the page is used for, nor that it is free. */
-bool page_is_unknown(uint64_t pfn);
 
 #endif
