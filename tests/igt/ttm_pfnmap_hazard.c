@@ -204,7 +204,7 @@ struct race {
 	struct kvm_guest_result result;
 	uint32_t seed;	     /* of what is in the BO */
 	atomic_ulong unmaps; /* of its pages, by this test */
-	atomic_ulong swapouts;
+	atomic_ulong swapouts, moves;
 	atomic_bool swapped; /* as often as is wanted */
 	const struct race_round *round;
 	unsigned int ms;
@@ -308,17 +308,16 @@ static bool move(struct race *race, uint32_t placement)
 	int ret = __vttm_move(race->bo->fd, race->bo->handle, placement);
 
 	igt_assert_f(!ret || ret == -EBUSY, "move: %s\n", strerror(-ret));
-	report->moves += !ret;
 	race->unmaps += !ret;
 	return !ret;
 }
 
-/* There and back, every so many swapouts: what is there cannot be swapped out. */
+/* There and back, every so many swapouts, which bring back what is there as well. */
 static void *mover_thread(void *arg)
 {
 	struct race *race = arg;
 	const unsigned int period = race->round->swapouts / race->round->moves;
-	unsigned long next = period;
+	unsigned long next = period / 2;
 
 	while (!race->swapped) {
 		if (race->swapouts < next) {
@@ -326,9 +325,9 @@ static void *mover_thread(void *arg)
 			continue;
 		}
 		next += period;
-		move(race, VTTM_PL_VRAM);
+		race->moves += move(race, VTTM_PL_VRAM);
 		usleep(3000);
-		while (!move(race, VTTM_PL_SYSTEM) && !race->swapped)
+		while (!move(race, VTTM_PL_SYSTEM))
 			usleep(500);
 	}
 	return NULL;
@@ -340,13 +339,16 @@ static void swap_and_move(struct race *race)
 	pthread_t mover;
 
 	race->swapouts = 0;
+	race->moves = 0;
 	race->swapped = false;
 	igt_assert_eq(pthread_create(&mover, NULL, mover_thread, race), 0);
-	while (race->swapouts < race->round->swapouts && !race->stopped)
+	while ((race->swapouts < race->round->swapouts || !race->moves) &&
+	       !race->stopped)
 		race->swapouts += swapout(race);
 	race->swapped = true;
 	igt_assert_eq(pthread_join(mover, NULL), 0);
 	report->swapouts += race->swapouts;
+	report->moves += race->moves;
 }
 
 /* Another BO takes the place of this one, which is freed by that. */
@@ -767,12 +769,18 @@ static void close_fds(const int fds[2])
 	struct vttm_counters counters;
 	uint64_t wrong = wanted;
 
+	for (int i = 0; fds[0] >= 0 && i < 50; i++) {
+		vttm_counters_total(&counters);
+		if (counters.pages_quarantined == wanted)
+			break;
+		usleep(100000);
+	}
 	/* Either of the two is enough, for as long as the reaper has several looks. */
 	for (int i = 0; fds[0] >= 0 && i < 2; i++) {
 		for (int look = 0; look < 10; look++) {
 			usleep(100000);
 			vttm_counters_total(&counters);
-			if (look && counters.pages_quarantined != wanted)
+			if (counters.pages_quarantined != wanted)
 				wrong = counters.pages_quarantined;
 		}
 		close(fds[i]);

@@ -656,8 +656,8 @@ case "${1:-}" in
 	exit
 	;;
 --rig)
-	# It can wait, and its machines ask nothing of the time.
-	renice -n 5 -p $$ >/dev/null
+	# It is started to be slower than others, and so are its machines.
+	export TIMEOUT=$((3 * TIMEOUT))
 	rig_stream "${@:2}"
 	exit
 	;;
@@ -717,7 +717,9 @@ kernels=("$@")
 
 # start NAME KERNEL...: a stream of its own.
 start() {
-	"$0" "--$1" "${@:2}" &
+	local slow=()
+	[ "$1" != rig ] || slow=(nice -n 5)
+	"${slow[@]}" "$0" "--$1" "${@:2}" &
 	streams[$!]=$*
 }
 
@@ -747,6 +749,7 @@ else
 		say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
 fi
 while [ ${#streams[@]} -gt 0 ]; do
+	# Not wait -n, which can miss a job that ended while another one was looked at.
 	for pid in "${!streams[@]}"; do
 		! kill -0 "$pid" 2>/dev/null || continue
 		read -r -a ended <<<"${streams[$pid]}"

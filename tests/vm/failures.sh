@@ -476,7 +476,7 @@ plain_user_makes() {
 	mount --bind "$plain" /mnt
 	mounts=$(mount_points)
 	cp -a "$copy" /mnt/repo
-	# It makes our ttm.ko and vttm.ko; more would say no more.
+	# It makes our ttm.ko and vttm.ko; virtio-gpu.ko and the tests' modules are there.
 	rm -rf /mnt/repo/build
 	mkdir -p "/mnt/repo/build/$kernel"
 	cp -a "$copy/build/$kernel"/{virtio,kmod} "/mnt/repo/build/$kernel/"

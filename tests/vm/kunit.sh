@@ -189,7 +189,7 @@ boot() {
 	for try in 1 2 3; do
 		rc=0
 		uml "$log" "$@" || rc=$?
-		if [ $rc != 134 ] || [ $try = 3 ] || [ "$(grep . "$log" | tail -n 1)" != 'reboot: System halted' ]; then
+		if [ $rc != 134 ] || [ $try = 3 ] || [ "$(grep -a . "$log" | tail -n 1)" != 'reboot: System halted' ]; then
 			break
 		fi
 		cp "$log" "$log.try-$try"

@@ -188,12 +188,12 @@ said=$BUILD/twins.said
 rm -rf "$said"
 mkdir "$said"
 # shellcheck disable=SC2016 # for the shell in there
-"$VM_DIR/in-root.sh" sh -c 'for program in /build/igt/ttm_* /build/igt/virtgpu_*; do
+"$VM_DIR/in-root.sh" sh -ec 'for program in /build/igt/ttm_* /build/igt/virtgpu_*; do
 	name=${program##*/}
 	"$program" --describe >"$1/$name.describe"
 	"$program" --list-subtests >"$1/$name.list"
 	python3 /src/tests/vm/documented.py "/src/tests/igt/$name.c" <"$1/$name.list" >"$1/$name.documented"
-done' sh "/build/${said##*/}" </dev/null || true
+done' sh "/build/${said##*/}" </dev/null
 {
 	for program in "$BUILD"/igt/{ttm,virtgpu}_*; do
 		name=${program##*/}

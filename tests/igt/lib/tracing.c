@@ -39,8 +39,8 @@ void tracing_setup(const char *event)
 {
 	/* Of one that was killed. */
 	remove_instance(0);
-	igt_assert_f(!mkdir(INSTANCE, 0700), INSTANCE ": %s\n",
-		     strerror(errno));
+	igt_require_f(!mkdir(INSTANCE, 0700), INSTANCE ": %s\n",
+		      strerror(errno));
 	igt_install_exit_handler(remove_instance);
 	traced = event;
 }

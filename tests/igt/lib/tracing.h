@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 /*
- * Makes the instance, which stays until the program ends; call it outside of a subtest.
- * @event is a path, "kmem/mm_page_free", and has to stay.
+ * Makes the instance, which stays until the program ends; call it in a fixture, which skips
+ * without tracefs. @event is a path, "kmem/mm_page_free", and has to stay.
  */
 void tracing_setup(const char *event);
 /* From here on, with nothing of before; @filter may be NULL. */

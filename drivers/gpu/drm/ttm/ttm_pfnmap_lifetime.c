@@ -43,7 +43,7 @@
  * After so many looks a chunk that may be held for ever is halved where it is held: long
  * after references that pass are gone.
  */
-#define LOOKS_PER_HALVING 10
+#define LOOKS_BEFORE_HALVING 10
 /* Every so many reaps idle CPUs are made to let go of a borrowed mm. */
 #define REAPS_PER_KICK 5
 /* A fault looks again whether another's reference to a new page is gone, in us. */
@@ -939,7 +939,7 @@ static bool ttm_pfnmap_release(struct ttm_pfnmap_set *set)
 	unsigned int looks = set->looks++;
 	bool impatient = set->policy->patience &&
 			 looks >= set->policy->patience;
-	bool halves = !set->policy->patience && looks >= LOOKS_PER_HALVING;
+	bool halves = !set->policy->patience && looks >= LOOKS_BEFORE_HALVING;
 	struct page *head, *next;
 
 	list_for_each_entry_safe(head, next, &set->chunks, lru) {

@@ -1098,6 +1098,34 @@ static void counted_keeps_held_pages_alone(struct kunit *test)
 	expect_given_back(test, dev, 0, 7, 0);
 }
 
+/* One of two that are left of a chunk; the other one stays. */
+static void counted_leaks_broken_part(struct kunit *test)
+{
+	struct ttm_pfnmap_dev *dev = the_dev(test);
+	struct test_mm *space = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 7);
+	struct page *kept = buf->tt.pages[0], *broken = buf->tt.pages[3];
+
+	KUNIT_EXPECT_EQ(test, fault(buf, space), 0);
+	tamper(kept, COUNT_UP);
+	tamper(broken, COUNT_UP);
+	bo_unpopulate(buf);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 5));
+	expect_given_back(test, dev, 2, 5, 0);
+	tamper(broken, HAS_MAPPING);
+	KUNIT_ASSERT_TRUE(test, given_back_soon(dev, 6));
+	expect_marked(test, dev, 0, 1, 1);
+	expect_given_back(test, dev, 1, 5, 1);
+	repair(kept, COUNT_UP);
+	KUNIT_EXPECT_TRUE(test, given_back_soon(dev, 7));
+	expect_given_back(test, dev, 0, 6, 1);
+	/* Nobody else will ever look at it. */
+	repair(broken, HAS_MAPPING);
+	repair(broken, COUNT_UP);
+	KUNIT_ASSERT_EQ(test, dev->policy->unmark(broken, 0), 0);
+	free_chunk(test, broken, 0);
+}
+
 /* However often the reaper looks. */
 static void counted_never_loses_patience(struct kunit *test)
 {
@@ -1464,6 +1492,7 @@ static struct kunit_case counted_cases[] = {
 	COMMON_CASES,
 	KUNIT_CASE_PARAM(counted_keeps_held_page_alone, held_gen_params),
 	KUNIT_CASE(counted_keeps_held_pages_alone),
+	KUNIT_CASE(counted_leaks_broken_part),
 	KUNIT_CASE(counted_never_loses_patience),
 	KUNIT_CASE(counted_does_not_ask_vms),
 	{}
