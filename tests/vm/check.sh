@@ -406,7 +406,7 @@ intel_suites() {
 	done
 }
 
-# intel_short KERNEL: what make check has of them.
+# intel_short KERNEL: what make check has of them, on one kernel.
 intel_short() {
 	intel_suite intel "$1" intel.short check intel.sh reserved,short 900
 	VM_RUN=run-bochs.sh naive_suite "$1" intel.naive intel.sh '' 900
@@ -448,6 +448,10 @@ plan_kernel() {
 		unplug.stock fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
+}
+
+# plan_short KERNEL: what make check has of one kernel alone, the last one that it is of.
+plan_short() {
 	plan intel "$1" intel.short
 	plan hazard "$1" intel.naive
 }
@@ -496,6 +500,8 @@ rig_stream() {
 	local kernel
 	twin_suites "$RESULTS/plan"
 	suite rig all self-test "$VM_DIR/self-test.sh" "${!#}"
+	# It begins with a copy of what is built for that kernel.
+	"$VM_DIR/overlay.sh" "${!#}"
 	suite rig all failures "$VM_DIR/failures.sh" "${!#}"
 	if [[ " $* " == *" 6.12 "* ]]; then
 		suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
@@ -609,7 +615,9 @@ case "${1:-}" in
 	exit
 	;;
 --plan)
-	PLAN=/dev/stdout plan_kernel "$2"
+	export PLAN=/dev/stdout
+	plan_kernel "$2"
+	plan_short "$2"
 	exit
 	;;
 --plan-hazards)
@@ -656,7 +664,7 @@ case "${1:-}" in
 	exit
 	;;
 --rig)
-	# It is started to be slower than others, and so are its machines.
+	# It fills the gaps that others leave, so it and its machines are slower than they are.
 	export TIMEOUT=$((3 * TIMEOUT))
 	rig_stream "${@:2}"
 	exit
@@ -702,6 +710,7 @@ for kernel; do
 		;;
 	esac
 done
+[ -n "$only" ] || plan_short "${!#}"
 
 "$VM_DIR/root.sh" base
 suite rig all scan-log "$VM_DIR/scan-log.sh" --self-test
@@ -713,7 +722,7 @@ for kernel; do
 	pin_kernel "$kernel"
 done
 declare -A streams=()
-kernels=("$@")
+last=${!#}
 
 # start NAME KERNEL...: a stream of its own.
 start() {
@@ -723,16 +732,12 @@ start() {
 	streams[$!]=$*
 }
 
-# followed NAME KERNEL...: what comes after a stream. Machines that keep both CPUs busy are
-# slowest beside others like them, which wait for each other's locks: so what waits for its
-# host comes after them, and so does what compiles, which fills the gaps.
+# followed NAME KERNEL: what comes after a stream. Machines that keep both CPUs busy are
+# slowest beside others like them, so what waits for its host comes after them.
 followed() {
 	[ "$1" = stream ] || return 0
 	start gpu "$2"
-	start intel-short "$2"
-	[ ${#kernels[@]} -gt 0 ] || return 0
-	start rig "${kernels[@]}"
-	kernels=()
+	[ "$2" != "$last" ] || start intel-short "$2"
 }
 
 failed=0
@@ -745,6 +750,7 @@ else
 	for kernel; do
 		start stream "$kernel"
 	done
+	start rig "$@"
 	[[ " $* " == *" 6.12 "* ]] ||
 		say "  note   without KUnit, whose kernel (UML) comes from the source of 6.12: KERNEL=6.12 or all runs it"
 fi
