@@ -34,12 +34,13 @@ image=/boot/vmlinuz-$(kernel_release "$kernel") initrd=/build/$kernel/vm/$name.c
 prints=/build/$kernel/vm/$out
 # shellcheck disable=SC2034
 qemu=(qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
-	"${cpu[@]}" -m "${VM_MEMORY:-2048}" -kernel "$image" -initrd "$initrd" -append "$append"
+	"${cpu[@]}" -m "${VM_MEMORY:-2048}" -kernel "/build/$kernel/vm/vmlinux" -initrd "$initrd" -append "$append"
 	-serial "file:$prints.console" -serial "file:$prints.out" "${more[@]}")
 # shellcheck disable=SC2034
 bochs=(/src/tests/vm/bochs.sh "$image" "$initrd" "$append" "$prints")
 : "${VM_MACHINE:=qemu}"
 declare -n machine=$VM_MACHINE
+[ "$VM_MACHINE" != qemu ] || "$VM_DIR/vmlinux.sh" "$kernel"
 
 lock "$vm/$out.running"
 [ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"
