@@ -50,22 +50,41 @@ copy_headers() {
 	[ "$2" = stock ] || cp "$REPO"/include/drm/ttm/*.h "$1/include/drm/ttm/"
 }
 
+# kvm_guesses FILE: 1 if a KVM with this header asks struct page whether a PFN is refcounted.
+kvm_guesses() {
+	if grep -q kvm_pfn_to_refcounted_page "$1"; then echo 1; else echo 0; fi
+}
+
 write_config() {
-	local guesses=0 driver_header=0 naive=0 kvm
-	[ "$2" != naive ] || naive=1
-	kvm=$(<"$headers/include/linux/kvm_host.h")
-	# As 6.13 and later have it.
-	[ "$2" != unneeded ] || kvm=${kvm//kvm_pfn_to_refcounted_page/}
-	! grep -q kvm_pfn_to_refcounted_page <<<"$kvm" || guesses=1
+	local driver_header=0
 	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
 		/* SPDX-License-Identifier: GPL-2.0-only */
 		/* Made by tests/vm/overlay.sh for $(basename "$stock"). */
-		#define TTM_PFNMAP_KVM_HEURISTIC $guesses
+		#define TTM_PFNMAP_KVM_HEURISTIC $(kvm_guesses "$headers/include/linux/kvm_host.h")
 		#define TTM_PFNMAP_BO_DRIVER_H $driver_header
-		#define TTM_PFNMAP_NAIVE $naive
+		#ifdef TTM_PFNMAP_FLAVOUR
+		#include "ttm_pfnmap_flavour.h"
+		#endif
 	END
+}
+
+# write_flavour DIR FLAVOUR: what is different in it, for those files of ours that ask. All
+# others have the command line that they have without it, and are not compiled again.
+write_flavour() {
+	local file files=ttm_pfnmap
+	[ "$2" != naive ] || files+=' ttm_pfnmap_page'
+	for file in $files; do
+		echo "CFLAGS_$file.o += -DTTM_PFNMAP_FLAVOUR"
+	done >>"$1/Makefile"
 	case "$2" in
+	naive) echo "#define TTM_PFNMAP_NAIVE 1" ;;
+	unneeded)
+		# As 6.13 and later have it.
+		echo "#undef TTM_PFNMAP_KVM_HEURISTIC"
+		echo "#define TTM_PFNMAP_KVM_HEURISTIC $(kvm_guesses <(sed 's/kvm_pfn_to_refcounted_page//g' \
+			"$headers/include/linux/kvm_host.h"))"
+		;;
 	encrypted)
 		cat <<-'END'
 			#include <linux/cc_platform.h>
@@ -87,7 +106,8 @@ write_config() {
 			#define x86_hyper_type X86_HYPER_ACRN
 		END
 		;;
-	esac >>"$1/ttm_pfnmap_config.h"
+	*) die "there is no flavour $2" ;;
+	esac >"$1/ttm_pfnmap_flavour.h"
 }
 
 # Our headers first. TTM's own trace headers are found by the second line.
@@ -112,7 +132,7 @@ make_ttm() {
 	copy_stock_ttm "$dir"
 	copy_headers "$dir" ours
 	apply_hooks "$dir"
-	write_config "$dir" "${2:-}"
+	write_config "$dir"
 	for file in "$ours"/ttm_pfnmap*.[ch]; do
 		cp "$file" "$dir/"
 		case "$file" in
@@ -120,6 +140,7 @@ make_ttm() {
 		esac
 	done
 	write_flags >>"$dir/Makefile"
+	[ -z "${2:-}" ] || write_flavour "$dir" "$2"
 }
 
 # virtio-gpu looks for its trace header where the kernel's tree has it.
