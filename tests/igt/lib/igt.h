@@ -126,17 +126,19 @@ void __igt_fail_assert(const char *domain, const char *file, const int line,
 
 #define igt_main() igt_main_args(NULL, NULL, NULL, NULL, NULL)
 
-#define igt_simple_main() \
+#define igt_simple_main_args(short_opts, long_opts, help_str, handler, data) \
 	main(int argc, char **argv); \
 	static void __igt_unique(body)(void); \
 	int main(int argc, char **argv) \
 	{ \
-		igt_simple_init_parse_opts(&argc, argv, NULL, NULL, NULL, \
-					   NULL, NULL); \
+		igt_simple_init_parse_opts(&argc, argv, short_opts, long_opts, \
+					   help_str, handler, data); \
 		__igt_unique(body)(); \
 		igt_exit(); \
 	} \
 	static void __igt_unique(body)(void)
+
+#define igt_simple_main() igt_simple_main_args(NULL, NULL, NULL, NULL, NULL)
 
 /* Runs the block that follows once and @done after it. */
 #define __igt_block(done) \

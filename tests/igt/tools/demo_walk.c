@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The demo's program in the VM: one 64 MiB TTM BO as a KVM guest's memory; what is
- * done with it is in walk.h.
+ * The demo's program in the VM: one TTM BO, of 64 MiB unless --mib says otherwise, as a
+ * KVM guest's memory; what is done with it is in walk.h.
  *
  * Prints "key value" lines for demo.sh, and judges nothing: the same binary
  * runs with the stock ttm.ko and with ours.
  */
+#include <getopt.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,7 +15,27 @@
 #include "kvm_bo.h"
 #include "walk.h"
 
-#define DEMO_SIZE KVM_BO_MIB(64)
+static size_t size = KVM_BO_MIB(64);
+
+static const struct option options[] = {
+	{ "mib", required_argument, NULL, 'm' },
+	{},
+};
+static const char help[] = "  --mib N\tThe size of the BO, 1 to 1024 (64)\n";
+
+static int option(int opt, int index, void *data)
+{
+	unsigned long mib;
+	char *end;
+
+	(void)index;
+	(void)data;
+	if (opt != 'm')
+		return -2;
+	mib = strtoul(optarg, &end, 10);
+	size = KVM_BO_MIB(mib);
+	return *optarg && !*end && mib >= 1 && mib <= 1024 ? 0 : -2;
+}
 
 static void say_counts(const char *when, int fd, uint32_t handle)
 {
@@ -47,17 +69,17 @@ static void say_quarantine(void)
 /* In a process of its own: pages may stay until the VMM is gone. */
 static void walk(int fd)
 {
-	uint32_t handle = vttm_create(fd, DEMO_SIZE, VTTM_BO_CACHED);
-	uint32_t *map = vttm_mmap(fd, handle, DEMO_SIZE);
+	uint32_t handle = vttm_create(fd, size, VTTM_BO_CACHED);
+	uint32_t *map = vttm_mmap(fd, handle, size);
 
 	map[0] = 0; /* a first touch, so that the pages exist */
 	say_counts("before", fd, handle);
-	walk_memory(map, DEMO_SIZE);
+	walk_memory(map, size);
 	say_counts("after", fd, handle);
 	fflush(stdout);
 }
 
-int igt_simple_main()
+int igt_simple_main_args("", options, help, option, NULL)
 {
 	struct utsname name;
 	int fd = __vttm_open(VTTM_MODE);
@@ -66,8 +88,8 @@ int igt_simple_main()
 		fd = vttm_open(VTTM_STOCK);
 	uname(&name);
 	printf("kernel %s\n", name.release);
-	printf("pages %zu\n", DEMO_SIZE / KVM_GUEST_PAGE);
-	printf("words %zu\n", DEMO_SIZE / sizeof(uint32_t));
+	printf("pages %zu\n", size / KVM_GUEST_PAGE);
+	printf("words %zu\n", size / sizeof(uint32_t));
 	fflush(stdout);
 
 	igt_fork(vmm, 1) walk(fd);

@@ -10,9 +10,9 @@
 
 . /guest/checks.sh
 VM_OPS=/sys/module/vttm/parameters/vm_ops
-# Each test of leaks does what it does so often that 32 KiB lost each time are found;
+# Each test of leaks does what it does so often that 64 KiB lost each time are found;
 # ttm.ko alone has 200.
-REPEAT=16
+REPEAT=8
 
 # ttm_refused ERROR PARAMETER...: so does the load of ttm.
 ttm_refused() {
@@ -21,15 +21,15 @@ ttm_refused() {
 	! fresh "$@" && grep -q "$error" /tmp/modprobe
 }
 
-# walks RESULT: what a KVM guest makes of a 64 MiB BO.
+# walks RESULT: what a KVM guest makes of a BO of 8 MiB.
 walks() {
-	/files/demo_walk >/tmp/walk 2>&1
+	/files/demo_walk --mib=8 >/tmp/walk 2>&1
 	shown grep -qx "walk_result $1" /tmp/walk
 }
 
 # cannot_map: the BO's mapping is refused, with this errno.
 cannot_map() {
-	/files/demo_walk >/tmp/walk 2>&1
+	/files/demo_walk --mib=8 >/tmp/walk 2>&1
 	shown grep -q "mmap of a BO: Operation not supported" /tmp/walk
 }
 
