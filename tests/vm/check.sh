@@ -300,12 +300,17 @@ blobs_suites() {
 		"ttm_blobs=0,virtgpu_blob_fuzz,--rounds=$ROUNDS" "$HAZARD_SECONDS"
 }
 
-# gpu_stream KERNEL: virtio-gpu with TTM in charge of its window, and the stock twin.
+# gpu_images KERNEL: virtio-gpu with TTM in charge of its window; and Debian's own driver, for
+# the chain's guest and for what it does by itself.
+gpu_images() {
+	gpu_image "$1"
+	FILES=tools/gpu_check:tools/unplug_use "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
+}
+
+# gpu_stream KERNEL: the blobs, where much is waited for, and the stock twin.
 gpu_stream() {
 	local VM_RUN=run-gpu-vm.sh
-	gpu_image "$1"
-	# Debian's own driver, for the chain's guest and for what it does by itself.
-	FILES=tools/gpu_check:tools/unplug_use "$VM_DIR/initramfs.sh" "$1" l2 stock virtio_pci virtio-gpu
+	gpu_images "$1"
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
 		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 780
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
@@ -314,6 +319,12 @@ gpu_stream() {
 	FILES='' "$VM_DIR/initramfs.sh" "$1" gpu-debian stock virtio_pci virtio-gpu kvm-amd
 	vm_suite gpu "$1" virtgpu_blob.debian gpu-debian gpu.sh debian,virtgpu_blob_overcommit,virtgpu_blob_kinds 300
 	vm_suite gpu "$1" unplug.stock l2 unplug-stock.sh '' 240
+}
+
+# guest_stream KERNEL: what the guest gives, and who uses it: Mesa, a console, a guest's guest.
+guest_stream() {
+	local VM_RUN=run-gpu-vm.sh
+	gpu_images "$1"
 	# Too large for the addresses below 4 GiB.
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64 gpu gpu.sh ttm_blobs=1,virtgpu_blob_map_info 300
 	VM_HOSTMEM=2G vm_suite gpu "$1" virtgpu_window64.stock gpu gpu.sh ttm_blobs=0,virtgpu_blob_map_info 300
@@ -426,7 +437,6 @@ plan_kernel() {
 	plan demo "$1" demo
 	plan drivers "$1" stock-drivers.ours
 	plan drivers "$1" stock-drivers.stock
-	plan bench "$1" bench
 	plan bench "$1" bench-blobs
 	for program in $REFUSALS; do
 		plan refusals "$1" "refusals.$program"
@@ -453,6 +463,7 @@ plan_kernel() {
 # plan_short KERNEL: what make check has of one kernel alone, the last one that it is of.
 plan_short() {
 	plan intel "$1" intel.short
+	plan bench "$1" bench
 	plan hazard "$1" intel.naive
 }
 
@@ -497,7 +508,6 @@ twin_suites() {
 # rig_stream KERNEL...: of its own, what other machines need not wait for. The last kernel
 # is the one that the rig is tried with. KUnit compiles a kernel, on 6.12 alone.
 rig_stream() {
-	local kernel
 	twin_suites "$RESULTS/plan"
 	suite rig all self-test "$VM_DIR/self-test.sh" "${!#}"
 	# It begins with a copy of what is built for that kernel.
@@ -506,9 +516,7 @@ rig_stream() {
 	if [[ " $* " == *" 6.12 "* ]]; then
 		suite kunit 6.12 kunit "$VM_DIR/kunit.sh"
 	fi
-	for kernel; do
-		suite bench "$kernel" bench "$VM_DIR/bench.sh" "$kernel"
-	done
+	suite bench "${!#}" bench "$VM_DIR/bench.sh" "${!#}"
 	suite style all style "$VM_DIR/style.sh" "$@"
 }
 
@@ -659,6 +667,10 @@ case "${1:-}" in
 	gpu_stream "$2"
 	exit
 	;;
+--guest)
+	guest_stream "$2"
+	exit
+	;;
 --intel-short)
 	intel_short "$2"
 	exit
@@ -737,6 +749,7 @@ start() {
 followed() {
 	[ "$1" = stream ] || return 0
 	start gpu "$2"
+	start guest "$2"
 	[ "$2" != "$last" ] || start intel-short "$2"
 }
 
