@@ -268,7 +268,7 @@ demo_killed() {
 }
 
 full_build() {
-	mount_small "$copy/build" 200
+	mount_small "$copy/build" 280
 	fails "needs 300 MB in $copy/build, and only" "free some space" "${MAKE[@]}" modules
 	free_it
 	# All of it, for what is written again may find its old place.
@@ -535,8 +535,8 @@ new_kernel() {
 	if [ "$(<"$own/kernels/$kernel.current")" != "${old##*/}" ] || [ ! -d "$old" ]; then
 		complain "the older packages are gone and the new ones are not there"
 	fi
-	works "${least[@]}"
-	says " s  unpack $kernel-" " s  build the stock ttm.ko for $kernel"
+	works "${MAKE[@]}" modules
+	says " s  unpack $kernel-" " s  build our ttm.ko for $kernel"
 	[ ! -e "$old" ] || complain "the older packages are left"
 	name=$(<"$own/kernels/$kernel.current")
 	[ -d "$own/kernels/$name/boot" ] || complain "the new packages are not there: $name"

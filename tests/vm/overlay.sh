@@ -57,6 +57,7 @@ kvm_guesses() {
 
 write_config() {
 	local driver_header=0
+	[ -f "$headers/include/linux/kvm_host.h" ] || die "the headers of $(basename "$stock") have no kvm_host.h"
 	[ ! -f "$headers/include/drm/ttm/ttm_bo_driver.h" ] || driver_header=1
 	cat >"$1/ttm_pfnmap_config.h" <<-END
 		/* SPDX-License-Identifier: GPL-2.0-only */

@@ -9,7 +9,8 @@
 # Environment: VM_ARGS, words for SCRIPT with commas between; VM_APPEND, more for the
 # kernel's command line; VM_LOGLEVEL, how much of its log it prints; VM_SECONDS, the time
 # limit; VM_MEMORY in MiB; VM_CPU replaces the CPU and accelerator options; VM_QEMU adds
-# options; VM_OUT, another name for the results;
+# options; VM_OUT, another name for the results; VM_BOOT=image boots the image as it is, with
+# KASLR and, if the CPU has them, five levels of page tables, and not what is packed in it;
 # VM_ANNOUNCED, a file of texts the kernel log may hold.
 
 . "$(dirname "$0")/lib.sh"
@@ -30,17 +31,22 @@ smp=$(sed -n 's/.* -smp \([0-9]*\) .*/\1/p' <<<" ${cpu[*]} ")
 [ "${VM_MACHINE:-qemu}" != qemu ] || append+=" rig.cpus=$smp"
 
 # What runs in the root tree, by VM_MACHINE.
-image=/boot/vmlinuz-$(kernel_release "$kernel") initrd=/build/$kernel/vm/$name.cpio
+image=/boot/vmlinuz-$(kernel_release "$kernel")
+if [ "${VM_MACHINE:-qemu}" = qemu ] && [ "${VM_BOOT:-}" != image ] &&
+	grep -qsx CONFIG_PVH=y "$(kernel_dir "$kernel")"/boot/config-*; then
+	"$VM_DIR/vmlinux.sh" "$kernel"
+	image=/build/$kernel/vm/vmlinux-$(basename "$(kernel_dir "$kernel")")
+fi
+initrd=/build/$kernel/vm/$name.cpio
 prints=/build/$kernel/vm/$out
 # shellcheck disable=SC2034
 qemu=(qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none
-	"${cpu[@]}" -m "${VM_MEMORY:-2048}" -kernel "/build/$kernel/vm/vmlinux" -initrd "$initrd" -append "$append"
+	"${cpu[@]}" -m "${VM_MEMORY:-2048}" -kernel "$image" -initrd "$initrd" -append "$append"
 	-serial "file:$prints.console" -serial "file:$prints.out" "${more[@]}")
 # shellcheck disable=SC2034
 bochs=(/src/tests/vm/bochs.sh "$image" "$initrd" "$append" "$prints")
 : "${VM_MACHINE:=qemu}"
 declare -n machine=$VM_MACHINE
-[ "$VM_MACHINE" != qemu ] || "$VM_DIR/vmlinux.sh" "$kernel"
 
 lock "$vm/$out.running"
 [ -f "$vm/$name.cpio" ] || die "there is no $vm/$name.cpio"

@@ -9,7 +9,6 @@ and payload_length; the last four bytes are its length when it is unpacked.
 
 import ctypes
 import lzma
-import os
 import struct
 import sys
 
@@ -57,10 +56,12 @@ def main():
         with open(image, "rb") as file:
             elf = unpack(file.read())
     except (ValueError, lzma.LZMAError, OSError) as error:
-        sys.exit(f"vmlinux.py: error: {image}: {error}")
-    with open(vmlinux + ".tmp", "wb") as file:
-        file.write(elf)
-    os.rename(vmlinux + ".tmp", vmlinux)
+        sys.exit(f"vmlinux.py: error: {image} is damaged: {error}; make distclean has it fetched again")
+    try:
+        with open(vmlinux, "wb") as file:
+            file.write(elf)
+    except OSError as error:
+        sys.exit(f"vmlinux.py: error: {vmlinux}: {error}")
 
 
 main()

@@ -21,15 +21,16 @@ ttm_refused() {
 	! fresh "$@" && grep -q "$error" /tmp/modprobe
 }
 
-# walks RESULT: what a KVM guest makes of a BO of 8 MiB.
+# walks RESULT: what a KVM guest makes of a BO.
+WALK_MIB=8
 walks() {
-	/files/demo_walk --mib=8 >/tmp/walk 2>&1
+	/files/demo_walk --mib=$WALK_MIB >/tmp/walk 2>&1
 	shown grep -qx "walk_result $1" /tmp/walk
 }
 
 # cannot_map: the BO's mapping is refused, with this errno.
 cannot_map() {
-	/files/demo_walk --mib=8 >/tmp/walk 2>&1
+	/files/demo_walk --mib=$WALK_MIB >/tmp/walk 2>&1
 	shown grep -q "mmap of a BO: Operation not supported" /tmp/walk
 }
 
@@ -190,7 +191,10 @@ drivers() {
 	named i915 "its vm_ops have an open of their own"
 	vm_ops pfn_mkwrite
 	vm_ops page_mkwrite
+	# Where it is seen what is lost of a large one.
+	WALK_MIB=64
 	vm_ops open
+	WALK_MIB=8
 
 	fresh
 	modprobe vttm twin=1
