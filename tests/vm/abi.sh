@@ -7,7 +7,7 @@
 # the stock one. In the end a field is added to struct ttm_device in a scratch
 # copy: if that is not found, the checks above prove nothing.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1
 kernels_of "$kernel" >/dev/null

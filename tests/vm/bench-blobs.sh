@@ -4,8 +4,8 @@
 # bench-blobs.sh KERNEL...: what virtio-gpu's blobs cost, with the window that the
 # stock driver has and with TTM's, side by side; then a line PASS or FAIL for each goal.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/bench-cpu.sh"
+. "${0%/*}/lib.sh" || exit
+. "$VM_DIR/bench-cpu.sh"
 
 ENTRIES=64
 

@@ -7,8 +7,8 @@
 # instructions, the same at every boot to some 50 in a million; that says nothing of
 # caches, TLB shootdowns and VM exits.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/bench-cpu.sh"
+. "${0%/*}/lib.sh" || exit
+. "$VM_DIR/bench-cpu.sh"
 
 GOAL_OFF=1.001
 GOAL_ON=1.05

@@ -4,10 +4,10 @@
 # build-igt.sh [FILE...]: compile the IGT test programs into build/igt and what else
 # they need into build/tools, or these files of build/ alone.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 lock "$BUILD/igt/.lock"
-"$VM_DIR/root.sh" base
+need_layer base
 input="$(layer_dir base) $(hash_of "$REPO/tests/igt" "$REPO/drivers/gpu/drm/ttm/tests" "$REPO/tests/kmod" "$VM_DIR/igt.mk")"
 built=$(cat "$BUILD/igt/.built" 2>/dev/null) || true
 [ "$built" != "$input" ] && [ "$built" != "$input${*:+ $*}" ] || exit 0

@@ -3,7 +3,7 @@
 #
 # build-mesa.sh: compile the programs that use Mesa in a guest into build/mesa.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 lock "$BUILD/mesa/.lock"
 "$VM_DIR/root.sh" gpu

@@ -9,7 +9,7 @@
 # of the three release races together, ROUNDS of the hostile mixes, HAZARD_SECONDS for one
 # machine.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 RESULTS=$BUILD/results-long
 : "${PARTS:=hazards blobs intel}" "${SWAPOUTS:=100000}" "${ROUNDS:=200}" "${HAZARD_SECONDS:=28800}"

@@ -6,7 +6,7 @@
 # check.sh debug KERNEL...: the suites that say more on a debug kernel, on those.
 # check.sh intel KERNEL...: those that say more on an Intel CPU, on one.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 unset PLAN
 
 RESULTS=${RESULTS:-$BUILD/results}
@@ -260,8 +260,8 @@ ttm_users() {
 
 # Debian's drivers on our ttm.ko, and one of them with its device; and the stock twin.
 drivers_suites() {
-	local VM_QEMU='-device bochs-display'
-	export VM_QEMU
+	local VM_QEMU='-device bochs-display' VM_CPU=$ONE_CPU
+	export VM_QEMU VM_CPU
 	# shellcheck disable=SC2046 # one module a word
 	FILES=tools/dumb_walk:tools/verify_pages "$VM_DIR/initramfs.sh" "$1" drivers ours \
 		kvm-amd $(ttm_users "$1")
@@ -482,13 +482,16 @@ stream() {
 	vm_suite faults "$1" faults.counted check faults.sh counted 400
 	naive_image "$1"
 	hazard_suites "$1"
+	export VM_CPU=$ONE_CPU
 	vm_suite verify "$1" verify.naive naive verify.sh naive 120
 	vm_suite verify "$1" verify.reserved check verify.sh reserved 120
 	vm_suite verify "$1" verify.counted check verify.sh counted 120
+	unset VM_CPU
 	VM_ANNOUNCED=$VM_DIR/guest/violation.announced vm_suite hazard "$1" violation check violation.sh '' 120
 	VM_MEMORY=640 vm_suite pressure "$1" ttm_pfnmap_pressure check pressure.sh '' 600
 	suite abi "$1" abi "$VM_DIR/abi.sh" "$1"
 	suite abi "$1" vm-ops "$VM_DIR/vm-ops.sh" "$1"
+	export VM_CPU=$ONE_CPU
 	vm_suite refusals "$1" refusals.usual check refusals.sh usual 600
 	VM_APPEND=nopat vm_suite refusals "$1" refusals.nopat check refusals.sh nopat 300
 	VM_APPEND=ttm.pfnmap=radeon,vttm vm_suite refusals "$1" refusals.command-line check refusals.sh command-line 300

@@ -3,7 +3,7 @@
 #
 # clean.sh [cache]: remove build/, and the cache as well. Not what is in use.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 shopt -s nullglob
 
 # not_used LOCK...: files or trees; those who work with one hold its lock.
@@ -20,13 +20,14 @@ if [ "${1:-}" = cache ] && [ -d "$CACHE" ]; then
 	shopt -s dotglob
 	for entry in "$CACHE"/*; do
 		case "${entry##*/}" in
-		root-*-????????????* | root.lock | kernels | kunit) ;;
+		root-*-????????????* | root.lock | kernels | kunit | modules) ;;
 		*) die "$entry is not ours: $CACHE is left alone" ;;
 		esac
 	done
 	shopt -u dotglob
 	[ -e "$CACHE/root.lock" ] || [ -z "$(ls -A "$CACHE")" ] || die "$CACHE is no cache of ours: it is left alone"
-	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock
+	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock \
+		"$CACHE"/modules/lock "$CACHE"/modules/*/
 	namespace_command
 	# The directory itself may be a mount point, or in a place where we may not write.
 	"${NS[@]}" "$VM_DIR/root.sh" --remove-all || [ -z "$(ls -A "$CACHE")" ] || die "cannot remove all of $CACHE"

@@ -5,8 +5,8 @@
 # the host-visible window holds, with the kernel's own virtio-gpu.ko and with ours, side
 # by side; and a picture of its buffers, build/demo-KERNEL.png.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/demo-table.sh"
+. "${0%/*}/lib.sh" || exit
+. "$VM_DIR/demo-table.sh"
 
 WINDOW=32
 # Of 4 MiB.

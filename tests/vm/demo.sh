@@ -4,8 +4,8 @@
 # demo.sh KERNEL...: a KVM guest and a 64 MiB TTM buffer, with the kernel's own
 # ttm.ko and with ours, side by side.
 
-. "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/demo-table.sh"
+. "${0%/*}/lib.sh" || exit
+. "$VM_DIR/demo-table.sh"
 
 walk() {
 	local kernel=$1 flavour pids=()

@@ -6,7 +6,7 @@
 # links to those of the cache): each failure says its cause and cure, leaves no
 # process, mount or half-made thing behind, and the same command works afterwards.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 dir=$BUILD/failures
 copy=$dir/repo
@@ -271,7 +271,8 @@ full_build() {
 	mount_small "$copy/build" 280
 	fails "needs 300 MB in $copy/build, and only" "free some space" "${MAKE[@]}" modules
 	free_it
-	# All of it, for what is written again may find its old place.
+	# All of it, for what is written again may find its old place; and it is to be built.
+	rm -rf "$own/modules"
 	rm -f "$copy/build/$kernel/ttm"/{*.o,*.ko,.built}
 	during "....   build our ttm.ko" fill_it "${MAKE[@]}" modules
 	says "The disk is full: free some space"
@@ -535,6 +536,7 @@ new_kernel() {
 	if [ "$(<"$own/kernels/$kernel.current")" != "${old##*/}" ] || [ ! -d "$old" ]; then
 		complain "the older packages are gone and the new ones are not there"
 	fi
+	rm -rf "$own/modules"
 	works "${MAKE[@]}" modules
 	says " s  unpack $kernel-" " s  build our ttm.ko for $kernel"
 	[ ! -e "$old" ] || complain "the older packages are left"

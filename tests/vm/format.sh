@@ -5,7 +5,7 @@
 # style.sh wants it. All .c files by default (in headers it would undo columns
 # made by hand); paths are the repository's.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 "$VM_DIR/kernels.sh" 6.12
 cd "$REPO" || exit

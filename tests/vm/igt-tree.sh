@@ -5,7 +5,7 @@
 # a function that is there: libigt would not link any more. Linked with the library, as
 # igt.mk does, nobody would say so.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 # names_of OBJECT...: the functions and variables that others can use, one a line.
 names_of() { "$VM_DIR/in-root.sh" nm --defined-only --extern-only --format=just-symbols "$@"; }

@@ -8,7 +8,7 @@
 # kernel's packages in place, IN_LAYER=check picks another tree, IN_CACHE=1 shows
 # the cache at /cache, IN_WRITE=1 leaves /src writable.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 # The second half: already in the namespaces.
 if [ "${1:-}" = --inside ]; then
@@ -40,9 +40,9 @@ fi
 
 [ $# -gt 0 ] || die "usage: in-root.sh COMMAND..."
 layer=${IN_LAYER:-base}
-"$VM_DIR/root.sh" "$layer" >&2
+need_layer "$layer" >&2
 tree=$(layer_dir "$layer")
-mkdir -p "$BUILD"
+[ -d "$BUILD" ] || mkdir -p "$BUILD"
 namespace_command
 # Held shared by everything that runs in the tree, so that nobody removes it.
 : >"$tree.used"

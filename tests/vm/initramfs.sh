@@ -8,7 +8,7 @@
 # of the repository's build/; tools/kvm_keep is there with KVM. Each part is made when it
 # changed.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1 name=$2 flavour=$3
 shift 3

@@ -5,7 +5,7 @@
 # of this kernel, whatever version the metapackages name today.
 # They are asked at most once a day; without a network what is there is used.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1
 kernels_of "$kernel" >/dev/null

@@ -8,7 +8,7 @@
 # the same.
 # The kernels stay in the cache: a second run compiles what changed.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 KERNEL=6.12
 CC=gcc-14

@@ -29,21 +29,35 @@ descends_from() {
 [ -z "${RIG_CALLER:-}" ] || [ $$ = 1 ] || descends_from "$RIG_CALLER" || exit 1
 export RIG_CALLER=$$
 
-VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-REPO=$(cd "$VM_DIR/../.." && pwd)
+# Processes are dear: the scripts of one VM once started 200, a second and more of a CPU. So
+# what is known already, or can be cut out of a name, needs none here.
+case "${BASH_SOURCE[0]}" in
+[!/]* | */./* | */../* | *//*) VM_DIR=$(cd "${BASH_SOURCE[0]%/*}" && pwd) ;;
+*) VM_DIR=${BASH_SOURCE[0]%/*} ;;
+esac
+REPO=${VM_DIR%/tests/vm}
 BUILD=$REPO/build
 LOGS=$BUILD/logs
-CACHE=$(realpath -m "${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}")
+if [ -z "${CACHE:-}" ] || [ "${RIG_CACHE:-}" != "$CACHE" ]; then
+	CACHE=$(realpath -m "${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}")
+fi
+RIG_CACHE=$CACHE
 ALL_KERNELS=(6.1 6.12)
 : "${V:=0}" "${TIMEOUT:=1}"
 # The script that the user or make called.
 : "${RIG_OUTERMOST:=$$}"
-export CACHE V TIMEOUT RIG_OUTERMOST
+export CACHE RIG_CACHE V TIMEOUT RIG_OUTERMOST
 
 say() { printf '%s\n' "$*"; }
 
 # The CPU time, in s, of what this script has started and what has ended.
-cpu_seconds() { awk '{ sub(/.*\) /, ""); printf "%d\n", ($14 + $15) / 100 }' "/proc/$$/stat" || echo 0; }
+cpu_seconds() {
+	local stat
+	read -r stat <"/proc/$$/stat" || stat=') 0'
+	# After the name: from the third field on. cutime and cstime are the 16th and 17th.
+	read -r -a stat <<<"${stat##*) }"
+	echo $(((stat[13] + stat[14]) / 100))
+}
 
 die() {
 	printf '%s: error: %s\n' "${0##*/}" "$1" >&2
@@ -154,7 +168,7 @@ show_log_end() {
 step() {
 	local log=$LOGS/$1.log what=$2 start=$SECONDS rc=0
 	shift 2
-	mkdir -p "$(dirname "$log")"
+	mkdir -p "${log%/*}"
 	printf '  ....   %s\n' "$what"
 	if [ "$V" = 1 ]; then
 		"$@" </dev/null 2>&1 | tee "$log" || rc=$?
@@ -170,7 +184,7 @@ step() {
 
 # lock NAME: hold CACHE/NAME.lock until this script ends.
 lock() {
-	mkdir -p "$(dirname "$1")" || die "cannot make $(dirname "$1")"
+	[ -d "${1%/*}" ] || mkdir -p "${1%/*}" || die "cannot make ${1%/*}"
 	exec 9>"$1" || die "cannot write $1"
 	if ! flock -n 9; then
 		say "  ....   waiting for another process that makes ${1%.lock}"
@@ -192,7 +206,7 @@ need_space() {
 # outlives it. A plain user gets a user namespace as well.
 namespace_command() {
 	NS=(setpriv --pdeathsig KILL -- unshare --mount --pid --fork --kill-child)
-	[ "$(id -u)" -ne 0 ] || return 0
+	[ "$EUID" -ne 0 ] || return 0
 	# Entering the user namespace forgets the death signal: ask for it inside.
 	NS=(unshare --user --map-root-user --map-auto "${NS[@]}")
 	unshare --user --map-root-user --map-auto true 2>/dev/null ||
@@ -201,12 +215,28 @@ namespace_command() {
 			"/etc/subuid and /etc/subgid, and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)"
 }
 
+# find_layers: their hashes, " LAYER=HASH ...", by the outermost script.
+find_layers() {
+	local packages inputs hash
+	RIG_LAYERS='' RIG_LAYERS_OF=$VM_DIR
+	for packages in "$VM_DIR"/packages.*; do
+		inputs=("$VM_DIR/root.sh" "$VM_DIR/packages.base")
+		[ "${packages##*.}" = base ] || inputs+=("$packages")
+		read -r hash _ < <(cat "${inputs[@]}" | sha256sum)
+		RIG_LAYERS+=" ${packages##*.}=${hash:0:12}"
+	done
+	export RIG_LAYERS RIG_LAYERS_OF
+}
+[ "${RIG_LAYERS_OF:-}" = "$VM_DIR" ] || find_layers
+
 # layer_dir LAYER: where the root tree made of these packages stands.
 layer_dir() {
-	local inputs=("$VM_DIR/root.sh" "$VM_DIR/packages.base")
-	[ "$1" = base ] || inputs+=("$VM_DIR/packages.$1")
-	echo "$CACHE/root-$1-$(cat "${inputs[@]}" | sha256sum | cut -c1-12)"
+	local hash=${RIG_LAYERS#* "$1"=}
+	echo "$CACHE/root-$1-${hash%% *}"
 }
+
+# need_layer LAYER: its tree is there, or is made.
+need_layer() { [ -d "$(layer_dir "$1")" ] || "$VM_DIR/root.sh" "$1"; }
 
 # pin_kernel KERNEL: from here on, this script and all it starts mean the packages
 # that are current now. A newer version, which another checkout may bring at any
@@ -232,14 +262,21 @@ kernel_dir() {
 	pin=RIG_KERNEL_${base//[.-]/_}
 	[ -n "${!pin:-}" ] || [ -s "$current" ] ||
 		die "the packages of kernel $1 are not there yet" "run: make kernels KERNEL=$base"
-	current=${!pin:-$(cat "$current")}
-	key=$(cat "$VM_DIR"/debug{.config,-kernel.sh} | sha256sum | cut -c1-12)
-	[ "$base" = "$1" ] || current=$1-${current#"$base-"}-$key
+	current=${!pin:-$(<"$current")}
+	if [ "$base" != "$1" ]; then
+		key=$(cat "$VM_DIR"/debug{.config,-kernel.sh} | sha256sum | cut -c1-12)
+		current=$1-${current#"$base-"}-$key
+	fi
 	echo "$CACHE/kernels/$current"
 }
 
 # kernel_release KERNEL: what uname -r prints there.
-kernel_release() { basename "$(kernel_dir "$1")"/usr/lib/modules/*; }
+kernel_release() {
+	local dir
+	dir=$(kernel_dir "$1") || return
+	dir=("$dir"/usr/lib/modules/*)
+	echo "${dir[0]##*/}"
+}
 
 # hash_of PATH...: one hash of the contents and names of files.
 hash_of() {

@@ -4,12 +4,11 @@
 # mesa-image.sh: build/vm/mesa.ext4, the disk of guests with a GPU: the tree of
 # packages.mesa. A disk, because a tree shared by 9p stalls.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
-"$VM_DIR/root.sh" mesa
+need_layer mesa
 tree=$(layer_dir mesa)
 image=$BUILD/vm/mesa.ext4
-mkdir -p "$BUILD/vm"
 lock "$image.lock"
 [ "$(cat "$image.made" 2>/dev/null)" != "$tree" ] || exit 0
 rm -f "$image.made"

@@ -16,7 +16,7 @@
 # with which the hazard tests show what is wrong with marking alone.
 # Nothing is touched that did not change.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1
 kernels_of "$kernel" >/dev/null
@@ -222,19 +222,61 @@ sources_of() {
 		xargs -0 sha256sum | sha256sum | cut -c1-16)
 }
 
+# content_of FILE...: one hash of what is in them, wherever they are.
+content_of() { cat "$@" | sha256sum | cut -c1-16; }
+
 # build NAME WHAT [SYMBOLS]: compile build/KERNEL/NAME with the compiler that
-# Debian's headers name, unless this very input has been built.
+# Debian's headers name, unless this very input has been built, here or in a checkout with
+# the same cache.
 build() {
-	local dir=$out/$1 input
+	local dir=$out/$1 input kept
 	# With the symbols that it meets: their versions may change where no header does.
-	input=$(basename "$stock")${3:+-$(hash_of "${3/#\/build/$BUILD}")}-$(sources_of "$dir")
+	input=$(basename "$stock")${3:+-$(content_of "${3/#\/build/$BUILD}")}-$(sources_of "$dir")
 	[ "$(cat "$dir/.built" 2>/dev/null)" != "$input" ] || return 0
 	rm -f "$dir/.built" "$dir/Module.symvers"
+	kept=$CACHE/modules/$kernel-$1-$(echo "$input $RIG_LAYERS" | content_of - "$VM_DIR/overlay.sh")
+	! take "$dir" "$kept" || return 0
 	IN_KERNEL=$kernel step "build-$kernel-$1" "build $2 for $kernel" \
 		"$VM_DIR/in-root.sh" make -C "/usr/lib/modules/$(kernel_release "$kernel")/build" \
 		M="/build/$kernel/$1" "KBUILD_EXTRA_SYMBOLS=${3:-}" CONFIG_DEBUG_INFO_BTF_MODULES= \
 		"-j$(nproc)" modules
 	echo "$input" >"$dir/.built"
+	keep "$dir" "$kept"
+}
+
+# take DIR KEPT: what is in the cache takes DIR's place, with the objects, so that make
+# compiles only what changes from there.
+take() {
+	local held
+	[ -d "$2" ] && exec {held}<"$2" && flock -s "$held" && [ -f "$2/.built" ] || return
+	touch -c "$2"
+	half_made "$1.tmp"
+	cp -a "$2" "$1.tmp"
+	rm -rf "$1"
+	mv -T "$1.tmp" "$1"
+	exec {held}<&-
+}
+
+# keep DIR KEPT: the other way; gone are those that nobody took for two days. If that cannot
+# be done, the next one builds it again.
+keep() {
+	local lock old new=$CACHE/modules/new.tmp
+	mkdir -p "$CACHE/modules"
+	exec {lock}>"$CACHE/modules/lock"
+	flock "$lock"
+	half_made "$new"
+	for old in "$CACHE/modules"/*-*/; do
+		[ -z "$(find "$old" -maxdepth 0 -mtime +2 2>/dev/null)" ] || flock -n "$old" rm -rf "$old" || true
+	done
+	if [ ! -d "$2" ]; then
+		if cp -a "$1" "$new"; then
+			touch "$new"
+			mv -T "$new" "$2"
+		else
+			rm -rf "$new"
+		fi
+	fi
+	exec {lock}>&-
 }
 
 # inputs PART...: what all of it is made from, and what is there of these parts if they were

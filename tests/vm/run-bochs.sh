@@ -6,7 +6,7 @@
 # hang, for no reason that is known (check.sh says when it runs them again); what the kernel of one
 # said until then is judged all the same.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 vm=$BUILD/$1/vm/${VM_OUT:-$2}
 export IN_LAYER=bochs VM_MACHINE=bochs VM_MEMORY=${VM_MEMORY:-512} VM_LOGLEVEL=${VM_LOGLEVEL:-loglevel=5}

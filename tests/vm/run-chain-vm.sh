@@ -6,7 +6,7 @@
 # and third disk. What L2's kernels print, guest/chain.sh writes to a third serial
 # line: build/KERNEL/vm/NAME.l2. It is judged like L1's log.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 out=$BUILD/$1/vm/${VM_OUT:-$2}
 disk="-drive format=raw,if=virtio,readonly=on"

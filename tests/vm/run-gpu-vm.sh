@@ -6,7 +6,7 @@
 # and Mesa for the guest on its first disk. What QEMU complains of is part of the result: a
 # refused command fails the run, unless the script has announced it.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 out=$BUILD/$1/vm/${VM_OUT:-$2}
 "$VM_DIR/mesa-image.sh"

@@ -13,7 +13,7 @@
 # KASLR and, if the CPU has them, five levels of page tables, and not what is packed in it;
 # VM_ANNOUNCED, a file of texts the kernel log may hold.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1 name=$2 script=$3
 out=${VM_OUT:-$name}
@@ -27,15 +27,17 @@ read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.
 append="console=ttyS0,115200 ${VM_LOGLEVEL:-ignore_loglevel} panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
 append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
-smp=$(sed -n 's/.* -smp \([0-9]*\) .*/\1/p' <<<" ${cpu[*]} ")
-[ "${VM_MACHINE:-qemu}" != qemu ] || append+=" rig.cpus=$smp"
+if [ "${VM_MACHINE:-qemu}" = qemu ] && [[ " ${cpu[*]} " =~ \ -smp\ ([0-9]+)\  ]]; then
+	append+=" rig.cpus=${BASH_REMATCH[1]}"
+fi
 
 # What runs in the root tree, by VM_MACHINE.
+packages=$(kernel_dir "$kernel")
 image=/boot/vmlinuz-$(kernel_release "$kernel")
 if [ "${VM_MACHINE:-qemu}" = qemu ] && [ "${VM_BOOT:-}" != image ] &&
-	grep -qsx CONFIG_PVH=y "$(kernel_dir "$kernel")"/boot/config-*; then
-	"$VM_DIR/vmlinux.sh" "$kernel"
-	image=/build/$kernel/vm/vmlinux-$(basename "$(kernel_dir "$kernel")")
+	grep -qsx CONFIG_PVH=y "$packages"/boot/config-*; then
+	image=/build/$kernel/vm/vmlinux-${packages##*/}
+	[ -f "$BUILD/${image#/build/}" ] || "$VM_DIR/vmlinux.sh" "$kernel"
 fi
 initrd=/build/$kernel/vm/$name.cpio
 prints=/build/$kernel/vm/$out

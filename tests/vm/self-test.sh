@@ -4,7 +4,7 @@
 # self-test.sh KERNEL: does the rig itself notice what it has to notice? (What
 # goes wrong outside of it is in failures.sh.)
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1
 dir=$BUILD/$kernel/self-test

@@ -4,7 +4,7 @@
 # style.sh KERNEL...: the checkers, one line per checker and file. What a checker
 # says is on stderr.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 # inside NAME ARGUMENT...: a checker script that does not reach its end fails.
 inside() {

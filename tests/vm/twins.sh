@@ -19,7 +19,7 @@
 # to I8, has tests of its name that make check runs, and that are not stock's alone.
 # The first lines are about the checks themselves.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 # What "--describe" prints on stdin; names of subtests that fall under nothing. An
 # argument, not empty: the program is run on the stock driver as well; another: by a naive

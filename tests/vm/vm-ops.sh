@@ -5,7 +5,7 @@
 # that the mode cannot use, and are they those that opting in refuses by name
 # (ttm_pfnmap_unfit in ttm_pfnmap.c)? Prints lines PASS|FAIL NAME MESSAGE.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 kernel=$1
 found=$BUILD/$kernel/vm-ops

@@ -4,7 +4,7 @@
 # vmlinux.sh KERNEL: build/KERNEL/vm/vmlinux-PACKAGES, what is packed in the kernel image of
 # these packages.
 
-. "$(dirname "$0")/lib.sh"
+. "${0%/*}/lib.sh" || exit
 
 pin_kernel "$1"
 name=vmlinux-$(basename "$(kernel_dir "$1")")
