@@ -536,12 +536,12 @@ new_kernel() {
 	if [ "$(<"$own/kernels/$kernel.current")" != "${old##*/}" ] || [ ! -d "$old" ]; then
 		complain "the older packages are gone and the new ones are not there"
 	fi
-	rm -rf "$own/modules"
-	works "${MAKE[@]}" modules
-	says " s  unpack $kernel-" " s  build our ttm.ko for $kernel"
+	works "${least[@]}"
+	says " s  unpack $kernel-" " s  build the stock ttm.ko for $kernel"
 	[ ! -e "$old" ] || complain "the older packages are left"
 	name=$(<"$own/kernels/$kernel.current")
 	[ -d "$own/kernels/$name/boot" ] || complain "the new packages are not there: $name"
+	works "${MAKE[@]}" modules
 	verdict new-kernel
 }
 
