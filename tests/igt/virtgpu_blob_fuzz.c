@@ -580,7 +580,8 @@ static void subtests(void)
 	{
 		/* Whose children's failed assertions end them alone. */
 		igt_fork(mix, 1) hostile_mix();
-		igt_waitchildren_timeout(fuzz_options.rounds * QUIET_SECONDS,
+		igt_waitchildren_timeout((fuzz_options.rounds + 1) *
+						 QUIET_SECONDS,
 					 "the mix does not end");
 	}
 

@@ -137,6 +137,9 @@ COUNTED+=' ttm_pfnmap_quarantine ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_p
 HAZARDS='hazard.naive hazard.reserved hazard.counted
 	fuzz.naive fuzz.reserved fuzz.reuse fuzz.counted
 	memory.reserved memory.counted vfio.naive vfio.counted'
+# For machines whose scripts do one thing after another, and load modules again and again: two
+# emulated CPUs wait for each other at each.
+ONE_CPU='-accel tcg,thread=multi -cpu max -smp 1'
 # The modules of their machines.
 MODULES='drm_ttm_helper kvm-amd kvm-intel brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
 # A machine with an IOMMU and a device that does DMA.
@@ -534,7 +537,7 @@ DEBUG_BLOBS='virtgpu_blob_overcommit virtgpu_blob_window virtgpu_blob_kinds virt
 
 # debug_options PROGRAM: what it is called with there, as more words.
 debug_options() {
-	# A round has so many seconds, and such a kernel is slow.
+	# Such a kernel is slow.
 	[ "$1" != virtgpu_blob_fuzz ] || echo ,--steps=150
 }
 

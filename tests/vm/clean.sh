@@ -28,6 +28,8 @@ if [ "${1:-}" = cache ] && [ -d "$CACHE" ]; then
 	[ -e "$CACHE/root.lock" ] || [ -z "$(ls -A "$CACHE")" ] || die "$CACHE is no cache of ours: it is left alone"
 	not_used "$CACHE"/root-*/ "$CACHE"/root.lock "$CACHE"/kernels/*.lock "$CACHE"/kernels/*/ "$CACHE"/kunit/lock \
 		"$CACHE"/modules/lock "$CACHE"/modules/*/
+	# What is removed in part is not taken.
+	rm -f "$CACHE"/modules/*/.built
 	namespace_command
 	# The directory itself may be a mount point, or in a place where we may not write.
 	"${NS[@]}" "$VM_DIR/root.sh" --remove-all || [ -z "$(ls -A "$CACHE")" ] || die "cannot remove all of $CACHE"

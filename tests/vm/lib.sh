@@ -5,7 +5,7 @@
 
 set -euo pipefail
 # What make was told is not meant for the kernel's make.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES KCFLAGS KCPPFLAGS KAFLAGS CROSS_COMPILE ARCH
 # A plain user of Debian does not find chroot otherwise.
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -32,14 +32,18 @@ export RIG_CALLER=$$
 # Processes are dear: the scripts of one VM once started 200, a second and more of a CPU. So
 # what is known already, or can be cut out of a name, needs none here.
 case "${BASH_SOURCE[0]}" in
-[!/]* | */./* | */../* | *//*) VM_DIR=$(cd "${BASH_SOURCE[0]%/*}" && pwd) ;;
+[!/]* | */./* | */../* | *//*) VM_DIR=$(CDPATH='' cd -- "${BASH_SOURCE[0]%/*}" && pwd) || exit ;;
 *) VM_DIR=${BASH_SOURCE[0]%/*} ;;
 esac
 REPO=${VM_DIR%/tests/vm}
+if [ "$REPO" = "$VM_DIR" ] || [ ! -d "$REPO/tests/vm" ]; then
+	echo "$VM_DIR is not tests/vm of the repository" >&2
+	exit 1
+fi
 BUILD=$REPO/build
 LOGS=$BUILD/logs
 if [ -z "${CACHE:-}" ] || [ "${RIG_CACHE:-}" != "$CACHE" ]; then
-	CACHE=$(realpath -m "${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}")
+	CACHE=$(realpath -m "${CACHE:-${HOME:-/root}/.cache/ttm-pfnmap}") || exit
 fi
 RIG_CACHE=$CACHE
 ALL_KERNELS=(6.1 6.12)
@@ -223,6 +227,7 @@ find_layers() {
 		inputs=("$VM_DIR/root.sh" "$VM_DIR/packages.base")
 		[ "${packages##*.}" = base ] || inputs+=("$packages")
 		read -r hash _ < <(cat "${inputs[@]}" | sha256sum)
+		[ -n "$hash" ] || die "cannot read ${inputs[*]}"
 		RIG_LAYERS+=" ${packages##*.}=${hash:0:12}"
 	done
 	export RIG_LAYERS RIG_LAYERS_OF
@@ -236,7 +241,13 @@ layer_dir() {
 }
 
 # need_layer LAYER: its tree is there, or is made.
-need_layer() { [ -d "$(layer_dir "$1")" ] || "$VM_DIR/root.sh" "$1"; }
+need_layer() {
+	local was=$RIG_LAYERS
+	[ ! -d "$(layer_dir "$1")" ] || return 0
+	find_layers
+	[ "$RIG_LAYERS" = "$was" ] || die "the lists of packages changed while this was running" "run it again"
+	"$VM_DIR/root.sh" "$1"
+}
 
 # pin_kernel KERNEL: from here on, this script and all it starts mean the packages
 # that are current now. A newer version, which another checkout may bring at any

@@ -249,25 +249,31 @@ build() {
 take() {
 	local held
 	[ -d "$2" ] && exec {held}<"$2" && flock -s "$held" && [ -f "$2/.built" ] || return
-	touch -c "$2"
+	touch -c "$2" || true
 	half_made "$1.tmp"
-	cp -a "$2" "$1.tmp"
-	rm -rf "$1"
-	mv -T "$1.tmp" "$1"
+	if ! cp -a "$2" "$1.tmp"; then
+		rm -rf "$1.tmp"
+		exec {held}<&-
+		return 1
+	fi
+	{ rm -rf "$1" && mv -T "$1.tmp" "$1"; } || die "cannot replace $1"
 	exec {held}<&-
 }
 
-# keep DIR KEPT: the other way; gone are those that nobody took for two days. If that cannot
-# be done, the next one builds it again.
+# keep DIR KEPT: the other way, where there is room. Gone are those that nobody took for two
+# days, and all but the newest. If that cannot be done, the next one builds it again.
 keep() {
 	local lock old new=$CACHE/modules/new.tmp
-	mkdir -p "$CACHE/modules"
-	exec {lock}>"$CACHE/modules/lock"
+	[ "$(free_space "$CACHE")" -ge 2000 ] || return 0
+	mkdir -p "$CACHE/modules" && exec {lock}>"$CACHE/modules/lock" || return 0
 	flock "$lock"
 	half_made "$new"
-	for old in "$CACHE/modules"/*-*/; do
-		[ -z "$(find "$old" -maxdepth 0 -mtime +2 2>/dev/null)" ] || flock -n "$old" rm -rf "$old" || true
-	done
+	while read -r old; do
+		# What is removed in part is not taken.
+		# shellcheck disable=SC2016 # for sh
+		flock -n "$old" sh -c 'rm -f "$1/.built" && rm -rf "$1"' - "$old" || true
+	done < <(find "$CACHE/modules" -mindepth 1 -maxdepth 1 -name '*-*' -type d -printf '%T@ %p\n' | sort -rn |
+		awk -v oldest="$(($(date +%s) - 172800))" '{ if (NR > 60 || $1 < oldest) { sub(/^[^ ]* /, ""); print } }')
 	if [ ! -d "$2" ]; then
 		if cp -a "$1" "$new"; then
 			touch "$new"
@@ -276,6 +282,8 @@ keep() {
 			rm -rf "$new"
 		fi
 	fi
+	# From here on it may be another's.
+	unset 'HALF_MADE[-1]'
 	exec {lock}>&-
 }
 

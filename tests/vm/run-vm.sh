@@ -32,6 +32,7 @@ if [ "${VM_MACHINE:-qemu}" = qemu ] && [[ " ${cpu[*]} " =~ \ -smp\ ([0-9]+)\  ]]
 fi
 
 # What runs in the root tree, by VM_MACHINE.
+pin_kernel "$kernel"
 packages=$(kernel_dir "$kernel")
 image=/boot/vmlinuz-$(kernel_release "$kernel")
 if [ "${VM_MACHINE:-qemu}" = qemu ] && [ "${VM_BOOT:-}" != image ] &&
