@@ -257,7 +257,8 @@ static void virtio_gpu_guest_created(struct virtio_gpu_device *vgdev,
 		guest->base.created = false;
 		atomic_long_inc(&vgdev->guests.refused);
 	}
-	WRITE_ONCE(guest->answer, answer);
+	/* Who sees the answer must see @created, too: virtio_gpu_guest_wait(). */
+	smp_store_release(&guest->answer, answer);
 	wake_up_all(&vgdev->resp_wq);
 }
 
@@ -331,7 +332,7 @@ static int virtio_gpu_guest_wait(struct virtio_gpu_device *vgdev,
 		virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
-	answer = READ_ONCE(guest->answer);
+	answer = smp_load_acquire(&guest->answer);
 	if (answer != -EINPROGRESS)
 		return answer;
 	return virtio_gpu_window_stopped(vgdev->window) ? -ENODEV : 0;
