@@ -965,11 +965,14 @@ static void virtio_gpu_window_signal(struct virtio_gpu_device *vgdev)
  */
 void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 {
-	if (!vgdev->window)
-		return;
-	/* What the last interrupts before the reset have left to do. */
+	/*
+	 * What the last interrupts before the reset have left to do. Without TTM, too: the
+	 * queues go next, and the stock driver's work would look at them after that.
+	 */
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
+	if (!vgdev->window)
+		return;
 	virtio_gpu_window_forget_closed(vgdev->window);
 	virtio_gpu_window_signal(vgdev);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
