@@ -585,14 +585,21 @@ static void wait_for_fence(int fence)
 	close(fence);
 }
 
+/* It does what it is told in order. */
+static void wait_for_host(void)
+{
+	int fence;
+
+	igt_assert_eq(__virtgpu_submit_nothing(&other, &fence), 0);
+	wait_for_fence(fence);
+}
+
 /*
  * Blobs of both kinds work. The host has forgotten them when this returns: QEMU might not
  * answer a device that comes back after it went with blobs in the window.
  */
 static void use_device(void)
 {
-	int fence;
-
 	virtgpu_open(&gpu, VIRTGPU_VENUS);
 	virtgpu_open(&other, VIRTGPU_VIRGL);
 	created(&state);
@@ -602,8 +609,10 @@ static void use_device(void)
 	use_blob(&state);
 	undo(&state);
 	virtgpu_close(&gpu);
-	igt_assert_eq(__virtgpu_submit_nothing(&other, &fence), 0);
-	wait_for_fence(fence);
+	wait_for_host();
+	/* The driver sends the UNREF of a blob when the host has answered the DETACH. */
+	usleep(100000);
+	wait_for_host();
 	virtgpu_close(&other);
 }
 

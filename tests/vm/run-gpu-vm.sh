@@ -4,7 +4,7 @@
 # run-gpu-vm.sh KERNEL NAME SCRIPT: as run-vm.sh, in a VM with a GPU: virtio-gpu-gl
 # drawn by Mesa's llvmpipe and lavapipe, with a host-visible window of VM_HOSTMEM,
 # and Mesa for the guest on its first disk. What QEMU complains of is part of the result: a
-# refused command fails the run, unless the script has announced it.
+# refused command fails the run, unless the script has announced it (see refused.awk).
 
 . "${0%/*}/lib.sh" || exit
 
@@ -14,6 +14,7 @@ export IN_LAYER=gpu SDL_VIDEODRIVER=offscreen XDG_RUNTIME_DIR=/tmp
 more=${VM_QEMU:-}
 VM_QEMU="-machine q35 -display sdl,gl=on"
 VM_QEMU+=" -device virtio-gpu-gl-pci,blob=on,hostmem=${VM_HOSTMEM:-64M},venus=on"
+VM_QEMU+=" -trace virtio_set_status"
 VM_QEMU+=" -drive file=/build/vm/mesa.ext4,format=raw,if=virtio,readonly=on $more"
 export VM_QEMU
 
@@ -21,10 +22,10 @@ rc=0
 "$VM_DIR/run-vm.sh" "$@" || rc=$?
 [ -f "$out.verdict" ] || exit $rc
 announced=$(awk '/^TTM-PFNMAP-REFUSALS / { n += $2 } END { print n + 0 }' "$out.out")
-refused=$(grep -c 'virtio_gpu_virgl_process_cmd: ctrl .* error' "$out.qemu" || true)
+commands=$(awk -f "$VM_DIR/refused.awk" "$out.qemu")
+refused=$(grep -c . <<<"$commands" || true)
 # Each kind once, as "2 x ctrl 0x207, error 0x1200".
-kinds=$(sed -n 's/.*virtio_gpu_virgl_process_cmd: \(ctrl .* error.*\)/\1/p' "$out.qemu" | sort | uniq -c |
-	sed -E 's/^ *([0-9]+) /\1 x /' | paste -sd ';' | sed 's/;/; /g')
+kinds=$(sort <<<"$commands" | uniq -c | sed -nE 's/^ *([0-9]+) (.+)/\1 x \2/p' | paste -sd ';' | sed 's/;/; /g')
 if [ "$refused" -eq "$announced" ]; then
 	echo "PASS host-accepts" >>"$out.verdict"
 else

@@ -128,6 +128,24 @@ hung "PASS a" && echo "PASS hung-and-nothing-failed" || echo "FAIL hung-and-noth
 hung "FAIL a" && echo "FAIL hung-and-a-test-failed it is not seen" || echo "PASS hung-and-a-test-failed"
 hung "Subtest a: FAIL (1.0s)" && echo "FAIL hung-and-a-subtest-failed it is not seen" || echo "PASS hung-and-a-subtest-failed"
 
+# What QEMU complains of, of two devices: of one that is reset it does not count.
+refusals() {
+	local name=refused-$1 wanted=$2 status='virtio_set_status vdev 0x1 val' refused line
+	refused='virtio_gpu_virgl_process_cmd: ctrl 0x102, error 0x1203'
+	shift 2
+	for line in "$status 0" 'virtio_set_status vdev 0x2 val 15' "$@"; do
+		line=${line/#refused/$refused}
+		echo "${line/#status/$status}"
+	done | awk -f "$VM_DIR/refused.awk" | paste -sd ';' >"$dir/said"
+	[ "$(<"$dir/said")" = "$wanted" ] && echo "PASS $name" || echo "FAIL $name it says \"$(<"$dir/said")\""
+}
+one='ctrl 0x102, error 0x1203'
+refusals before-the-driver "$one" refused
+refusals in-use "$one" 'status 1' 'status 15' refused
+refusals in-reset '' 'status 15' 'status 0' 'status 0' refused
+refusals after-it-comes-back "$one;$one" 'status 15' refused 'status 0' refused 'status 1' refused
+refusals of-another "$one" 'status 15' 'status 0' 'status 3' refused
+
 # Is a run of mesa.sh in which these lines came, too, made again?
 silent() {
 	printf '%s\n' 'PASS overcommit-virgl mapped=160' "FAIL overcommit-compete-venus.2 not on Venus: \
