@@ -139,7 +139,7 @@ HAZARDS='hazard.naive hazard.reserved hazard.counted
 	memory.reserved memory.counted vfio.naive vfio.counted'
 # For machines whose scripts do one thing after another, and load modules again and again: two
 # emulated CPUs wait for each other at each.
-ONE_CPU='-accel tcg,thread=multi -cpu max -smp 1'
+ONE_CPU='-accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 1'
 # The modules of their machines.
 MODULES='drm_ttm_helper kvm-amd kvm-intel brd virtio_blk virtio_pci vfio-pci vfio_iommu_type1'
 # A machine with an IOMMU and a device that does DMA.
@@ -342,7 +342,6 @@ guest_stream() {
 		ttm_blobs=1,virtgpu_blob_guest,virtgpu_blob_kvm 600
 	VM_APPEND='nopat ttm.pfnmap_policy=reserved' vm_suite gpu "$1" virtgpu_guest.refused gpu gpu.sh \
 		refused,virtgpu_blob_guest,only=guest-kvm-.* 240
-	suite bench "$1" bench-blobs "$VM_DIR/bench-blobs.sh" "$1"
 	vm_suite gpu "$1" fbdev gpu fbdev.sh ttm_blobs=1 180
 	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
 	mesa_suite "$1" mesa ttm_blobs=1
@@ -420,8 +419,10 @@ intel_suites() {
 	done
 }
 
-# intel_short KERNEL: what make check has of them, on one kernel.
+# intel_short KERNEL: what make check has of them, on one kernel, and what else one is enough
+# for.
 intel_short() {
+	suite bench "$1" bench-blobs "$VM_DIR/bench-blobs.sh" "$1"
 	intel_suite intel "$1" intel.short check intel.sh reserved,short 900
 	VM_RUN=run-bochs.sh naive_suite "$1" intel.naive intel.sh '' 900
 }
@@ -440,7 +441,6 @@ plan_kernel() {
 	plan demo "$1" demo
 	plan drivers "$1" stock-drivers.ours
 	plan drivers "$1" stock-drivers.stock
-	plan bench "$1" bench-blobs
 	for program in $REFUSALS; do
 		plan refusals "$1" "refusals.$program"
 	done
@@ -467,6 +467,7 @@ plan_kernel() {
 plan_short() {
 	plan intel "$1" intel.short
 	plan bench "$1" bench
+	plan bench "$1" bench-blobs
 	plan hazard "$1" intel.naive
 }
 

@@ -22,7 +22,9 @@ out=${VM_OUT:-$name}
 		"separate the script's words by commas"
 vm=$BUILD/$kernel/vm
 seconds=$((${VM_SECONDS:-300} * TIMEOUT))
-read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max -smp 2}"
+# Without ERMS and FSRM Linux does not clear and copy pages by the byte, which takes an emulator
+# longer than by the word.
+read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 2}"
 read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.
 append="console=ttyS0,115200 ${VM_LOGLEVEL:-ignore_loglevel} panic=-1 no_timer_check rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
