@@ -6,7 +6,7 @@
 # Not those of a device that is reset: its driver does not wait for the last commands that it
 # sent. If the device is told to reset itself before QEMU has looked at them, QEMU forgets all
 # resources first, and then complains that it does not know the one to be unreferenced (QEMU
-# 10.0; the driver's removal is the stock one).
+# 11.1; the driver's removal is the stock one).
 
 # virtio_set_status vdev 0x55603e6bd800 val 15
 /^virtio_set_status vdev / {

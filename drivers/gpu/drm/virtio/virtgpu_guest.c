@@ -332,6 +332,7 @@ static int virtio_gpu_guest_wait(struct virtio_gpu_device *vgdev,
 		virtio_gpu_window_timeout());
 	if (ret < 0)
 		return ret;
+	/* Pairs with the store in virtio_gpu_guest_created(). */
 	answer = smp_load_acquire(&guest->answer);
 	if (answer != -EINPROGRESS)
 		return answer;

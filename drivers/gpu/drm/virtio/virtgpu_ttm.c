@@ -971,8 +971,10 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	 */
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
-	if (!vgdev->window)
+	if (!vgdev->window) {
+		flush_work(&vgdev->obj_free_work);
 		return;
+	}
 	virtio_gpu_window_forget_closed(vgdev->window);
 	virtio_gpu_window_signal(vgdev);
 	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
