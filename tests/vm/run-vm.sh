@@ -22,8 +22,8 @@ out=${VM_OUT:-$name}
 		"separate the script's words by commas"
 vm=$BUILD/$kernel/vm
 seconds=$((${VM_SECONDS:-300} * TIMEOUT))
-# Without ERMS and FSRM Linux does not clear and copy pages by the byte, which takes an emulator
-# longer than by the word.
+# Without ERMS and FSRM Linux does not clear pages and copy memory by the byte, which takes an
+# emulator longer than by the word.
 read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 2}"
 read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.

@@ -144,7 +144,10 @@ refusals before-the-driver "$one" refused
 refusals in-use "$one" 'status 1' 'status 15' refused
 refusals in-reset '' 'status 15' 'status 0' 'status 0' refused
 refusals after-it-comes-back "$one;$one" 'status 15' refused 'status 0' refused 'status 1' refused
-refusals of-another "$one" 'status 15' 'status 0' 'status 3' refused
+refusals beside-another '' 'status 15' 'status 0' 'virtio_set_status vdev 0x2 val 15' refused
+refusals after-half-a-line "$one" 'status 15' 'status 0' 'text virtio_set_status vdev 0x1 val 1' refused
+other='virtio_gpu_virgl_process_cmd: ctrl 0x10c, error 0x1200'
+refusals of-another-kind "${other#*: }" 'status 15' 'status 0' "$other"
 
 # Is a run of mesa.sh in which these lines came, too, made again?
 silent() {

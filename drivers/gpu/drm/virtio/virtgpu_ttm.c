@@ -957,11 +957,22 @@ static void virtio_gpu_window_signal(struct virtio_gpu_device *vgdev)
 	spin_unlock_irqrestore(&drv->lock, flags);
 }
 
+/* What TTM has of a device that was reset. */
+static void virtio_gpu_window_bury(struct virtio_gpu_device *vgdev)
+{
+	virtio_gpu_window_forget_closed(vgdev->window);
+	virtio_gpu_window_signal(vgdev);
+	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
+	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
+	virtio_gpu_guest_gone(vgdev);
+	virtio_gpu_window_iounmap(vgdev->window);
+}
+
 /**
  * virtio_gpu_window_gone - the host has forgotten everything
- * @vgdev: the device, unplugged and reset
+ * @vgdev: the device, unplugged and reset, with its queues; with or without TTM
  *
- * Context: Process.
+ * Context: Process, without locks: sleeps until the queues' work is done.
  */
 void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 {
@@ -971,16 +982,8 @@ void virtio_gpu_window_gone(struct virtio_gpu_device *vgdev)
 	 */
 	flush_work(&vgdev->ctrlq.dequeue_work);
 	flush_work(&vgdev->cursorq.dequeue_work);
-	if (!vgdev->window) {
-		flush_work(&vgdev->obj_free_work);
-		return;
-	}
-	virtio_gpu_window_forget_closed(vgdev->window);
-	virtio_gpu_window_signal(vgdev);
-	virtio_gpu_window_reclaim(vgdev, vgdev->ctrlq.vq);
-	virtio_gpu_window_reclaim(vgdev, vgdev->cursorq.vq);
-	virtio_gpu_guest_gone(vgdev);
-	virtio_gpu_window_iounmap(vgdev->window);
-	/* Which holds blobs, and the window goes next. */
+	if (vgdev->window)
+		virtio_gpu_window_bury(vgdev);
+	/* Which holds objects; the window and the device go next. */
 	flush_work(&vgdev->obj_free_work);
 }
