@@ -10,6 +10,7 @@
 # machine.
 
 . "${0%/*}/lib.sh" || exit
+. "$VM_DIR/go-on.sh"
 
 RESULTS=$BUILD/results-long
 : "${PARTS:=hazards blobs intel}" "${SWAPOUTS:=100000}" "${ROUNDS:=200}" "${HAZARD_SECONDS:=28800}"
@@ -29,24 +30,7 @@ mkdir -p "$LOGS"
 for kernel; do
 	pin_kernel "$kernel"
 done
-# What the results are of.
-results_of() {
-	local kernel
-	printf '%s %s %s' "$(hash_of "$REPO"/{drivers,include,tests})" "$SWAPOUTS" "$ROUNDS"
-	for kernel in "${ALL_KERNELS[@]}"; do
-		! has_kernel "$kernel" || printf ' %s' "$(basename "$(kernel_dir "$kernel")")"
-	done
-}
-
-of=$(results_of)
-if [ "$(cat "$RESULTS/of" 2>/dev/null)" = "$of" ]; then
-	say "  note   going on with what is in $RESULTS/raw; to begin again, remove it"
-else
-	rm -rf "$RESULTS"
-	mkdir -p "$RESULTS/raw"
-	git -C "$REPO" describe --always --abbrev=12 --dirty=' with changes' >"$RESULTS/commit"
-	echo "$of" >"$RESULTS/of"
-fi
+go_on "$SWAPOUTS $ROUNDS" "${ALL_KERNELS[@]}"
 for part in $PARTS; do
 	mkdir -p "$RESULTS/$part"
 	for kernel; do
@@ -60,7 +44,7 @@ tables() {
 	local part=$1 file=$2 rc=0
 	shift 2
 	[ $failed -eq 0 ] || die "not every machine ran: see above" "what did is kept in $RESULTS/raw"
-	[ "$(results_of)" = "$of" ] || die "the sources or a kernel changed while it ran" \
+	same_still || die "the sources or a kernel changed while it ran" \
 		"what the machines ran is not one thing: do not edit $REPO meanwhile"
 	"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py "/build/results-long/$part/plan" \
 		/build/results-long/raw "/build/results-long/$part" || rc=$?

@@ -3,10 +3,13 @@
 #
 # check.sh KERNEL...: build everything, run every suite, collect the results in
 # build/results. One stream of work per kernel, side by side.
-# check.sh debug KERNEL...: the suites that say more on a debug kernel, on those.
+# check.sh debug KERNEL...: the suites that say more on a debug kernel, on those; takes hours,
+# and if it is stopped, the next one goes on with the machine that ran. In
+# build/results-debug.
 # check.sh intel KERNEL...: those that say more on an Intel CPU, on one.
 
 . "${0%/*}/lib.sh" || exit
+. "$VM_DIR/go-on.sh"
 unset PLAN
 
 RESULTS=${RESULTS:-$BUILD/results}
@@ -553,9 +556,12 @@ plan_debug() {
 	for program in $DEBUG_BLOBS; do
 		plan gpu "$1-debug" "$program"
 	done
-	plan faults "$1-debug" debug-faults.reserved
+	for program in reserved counted; do
+		plan faults "$1-debug" "debug-faults.$program"
+		plan hazard "$1-debug" "hazard.$program"
+		plan hazard "$1-debug" "fuzz.$program"
+	done
 	plan hazard "$1-debug" hazard.naive
-	plan hazard "$1-debug" hazard.reserved
 }
 
 debug_stream() {
@@ -564,7 +570,10 @@ debug_stream() {
 	export VM_APPEND="page_owner=on page_poison=1 page_table_check=on"
 	"$VM_DIR/overlay.sh" "$kernel"
 	"$VM_DIR/initramfs.sh" "$kernel" check ours drm_ttm_helper kvm-amd
-	VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" debug-faults.reserved check debug-faults.sh reserved 3600
+	for program in reserved counted; do
+		VM_APPEND+=" kmemleak=on" vm_suite faults "$kernel" "debug-faults.$program" check \
+			debug-faults.sh "$program" 3600
+	done
 	for program in $DEBUG_PROGRAMS; do
 		vm_suite debug "$kernel" "$program" check igt.sh "$program" 1800
 	done
@@ -578,7 +587,10 @@ debug_stream() {
 	done
 	# As in hazard_suites(), and what such a kernel takes for itself.
 	export VM_MEMORY=1280
-	vm_suite hazard "$kernel" hazard.reserved check hazard.sh reserved,40 1800
+	for program in reserved counted; do
+		vm_suite hazard "$kernel" "hazard.$program" check hazard.sh "$program,40" 1800
+		vm_suite hazard "$kernel" "fuzz.$program" check fuzz.sh "$program" 1800
+	done
 	"$VM_DIR/overlay.sh" "$kernel" naive
 	"$VM_DIR/initramfs.sh" "$kernel" naive naive drm_ttm_helper kvm-amd
 	naive_suite "$kernel" hazard.naive hazard.sh 40 1200
@@ -707,8 +719,24 @@ if [ "${1:-}" = debug ] || [ "${1:-}" = intel ]; then
 fi
 
 lock "$BUILD/check.lock"
-rm -rf "$RESULTS"
-mkdir -p "$RAW" "$LOGS"
+mkdir -p "$LOGS"
+if [ "$only" = debug ]; then
+	RESULTS=$BUILD/results-debug RAW=$BUILD/results-debug/raw
+	export RESULTS RESUME=1
+	kernels=()
+	for kernel; do
+		kernels+=("$kernel-debug")
+		[ "$kernel" != 6.1 ] || kernels+=(6.1-rt)
+	done
+	"$VM_DIR/root.sh" base
+	for kernel in "${kernels[@]}"; do
+		pin_kernel "$kernel"
+	done
+	go_on "$*" "${kernels[@]}"
+else
+	rm -rf "$RESULTS"
+fi
+mkdir -p "$RAW"
 plan rig all scan-log
 plan rig all twins
 plan rig all igt-tree
@@ -755,17 +783,22 @@ start() {
 # followed NAME KERNEL: what comes after a stream. Machines that keep both CPUs busy are
 # slowest beside others like them, so what waits for its host comes after them.
 followed() {
-	[ "$1" = stream ] || return 0
-	start gpu "$2"
-	start guest "$2"
-	[ "$2" != "$last" ] || start intel-short "$2"
+	case "$1 $2" in
+	'debug 6.1')
+		start rt 6.1
+		;;
+	stream*)
+		start gpu "$2"
+		start guest "$2"
+		[ "$2" != "$last" ] || start intel-short "$2"
+		;;
+	esac
 }
 
 failed=0
 if [ -n "$only" ]; then
 	for kernel; do
 		start "$only" "$kernel"
-		[ "$only $kernel" != 'debug 6.1' ] || start rt 6.1
 	done
 else
 	for kernel; do
@@ -788,6 +821,13 @@ while [ ${#streams[@]} -gt 0 ]; do
 done
 
 rc=0
-"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py /build/results/plan /build/results/raw /build/results || rc=$?
+results=/build/${RESULTS##*/}
+"$VM_DIR/in-root.sh" python3 /src/tests/vm/results.py "$results/plan" "$results/raw" "$results" || rc=$?
 [ $failed -eq 0 ] || [ $rc -ne 0 ] || rc=2
+if [ "$only" = debug ]; then
+	same_still || die "the sources or a kernel changed while it ran" \
+		"what the machines ran is not one thing: do not edit $REPO meanwhile"
+	# It ran to its end: the next one begins again.
+	[ $rc -eq 2 ] || rm "$RESULTS/of"
+fi
 exit $rc

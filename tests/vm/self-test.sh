@@ -5,6 +5,7 @@
 # goes wrong outside of it is in failures.sh.)
 
 . "${0%/*}/lib.sh" || exit
+. "$VM_DIR/go-on.sh"
 
 kernel=$1
 dir=$BUILD/$kernel/self-test
@@ -177,6 +178,21 @@ done
 printf '%s\n' 'FAIL overcommit-venus not on Venus: Bus error' >"$dir/raw/other.txt"
 RESULTS=$dir "$VM_DIR/check.sh" --renderer-silent other && echo "FAIL renderer-not-silent it would be run again" ||
 	echo "PASS renderer-not-silent"
+
+# Long runs that were stopped.
+goes_on() {
+	local RESULTS=$dir/long name=goes-on-$1 wanted=$2
+	go_on "$3" "$kernel" >"$dir/said"
+	set -- "$(cd "$RESULTS/raw" && echo *)"
+	[ "$1" = "$wanted" ] && echo "PASS $name" || echo "FAIL $name it goes on with \"$1\""
+	touch "$RESULTS/raw/one"
+}
+goes_on first '*' '900 20'
+goes_on the-same one '900 20'
+said goes-on-says-so "going on with what is in $dir/long/raw"
+goes_on with-other-numbers '*' '900 30'
+echo 'of another source' >"$dir/long/of"
+goes_on with-another-source '*' '900 30'
 
 make -C "$REPO" help >"$dir/said" 2>&1 || echo "FAIL make-help it failed"
 # shellcheck disable=SC2013 # words

@@ -7,11 +7,6 @@
 vttm_modules "$1" pfnmap_policy="$1" || exit 1
 # The program loads vttm again with the same.
 rmmod vttm && load vttm twin=1 vram_mb=1 && load alloc_fails || exit 1
-case "$1" in
-# This policy reuses no pages.
-counted) subtests='i6-(exposure-.*|fail-(touch|touch-again|populate|move|swapout|free|fork|create|share|.*-init))' ;;
-*) subtests= ;;
-esac
-checked_program ttm_pfnmap_faults "$subtests"
+faults_program "$1"
 rmmod alloc_fails
 unload_vttm

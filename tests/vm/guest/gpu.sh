@@ -112,3 +112,4 @@ fi
 rmmod $helpers
 gpu_unload && echo "PASS unload-virtio_gpu" ||
 	echo "FAIL unload-virtio_gpu it cannot be unloaded after the tests"
+[ "$mode" != ttm_blobs=1 ] || nothing_owned

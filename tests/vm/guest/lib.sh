@@ -59,6 +59,44 @@ verify_check() {
 	/files/verify_pages check /tmp/reserved "verify-pages-$1" || echo "FAIL verify-pages-$1 exit $?"
 }
 
+# owned: how many pages that ttm.ko allocated, or swapped out to, are in use, by page_owner's
+# traces; not those that a slab or the direct map's page tables got meanwhile (a large page of
+# it is split where one of a BO is not cached). A read gives one trace, or -ENOMEM where it
+# does not fit. ttm.ko is to be loaded, for the names of its functions.
+owned() {
+	rm -f /tmp/owned
+	dd if=/sys/kernel/debug/page_owner bs=4096 2>/dev/null |
+		awk -v RS= '/ttm_(pool_alloc|tt_swapout)/ && !/_slab|change_page_attr/ {
+			split($5, order, ",")
+			for (p = 1; order[1]-- > 0;)
+				p *= 2
+			n += p
+			print >"/tmp/owned"
+		}
+		END { print NR ? n + 0 : "page_owner cannot be read" }'
+}
+
+# nothing_owned: on a debug kernel (with page_owner=on), when the devices are gone: TTM's pool
+# went with the last of them. debug-faults.sh shows that a BO would be seen.
+nothing_owned() {
+	case "$(uname -r)" in
+	*-debug) ;;
+	*) return 0 ;;
+	esac
+	n=0
+	while [ "$(owned)" != 0 ] && [ $n -lt 3 ]; do
+		n=$((n + 1))
+		sleep 1
+	done
+	n=$(owned)
+	if [ "$n" = 0 ]; then
+		echo "PASS page-owner-no-page-lost"
+	else
+		echo "FAIL page-owner-no-page-lost $n"
+		head -n 60 /tmp/owned
+	fi
+}
+
 # hazard_modules POLICY: all that the hazard tests need. "reuse" is reserved with reuse.
 hazard_modules() {
 	wanted=$1
@@ -117,6 +155,10 @@ hazards_end() {
 	for module in slow_release kvm_hold vttm drm_ttm_helper ttm; do
 		rmmod $module && echo "PASS unload-$module" ||
 			echo "FAIL unload-$module $module cannot be unloaded after the tests"
+		case "$wanted $module" in
+		naive*) ;;
+		*vttm) nothing_owned ;;
+		esac
 	done
 	[ "$wanted" != naive ] || announce_end
 }
@@ -180,8 +222,19 @@ checked_program() {
 	verify_check "$1"
 }
 
+# faults_program POLICY: the allocations of each operation fail.
+faults_program() {
+	case "$1" in
+	# This policy reuses no pages.
+	counted) set -- 'i6-(exposure-.*|fail-(touch|touch-again|populate|move|swapout|free|fork|create|share|.*-init))' ;;
+	*) set -- '' ;;
+	esac
+	checked_program ttm_pfnmap_faults "$1"
+}
+
 unload_vttm() {
-	modprobe -r vttm && echo "PASS unload-vttm" || echo "FAIL unload-vttm vttm cannot be unloaded after the tests"
+	rmmod vttm && echo "PASS unload-vttm" || echo "FAIL unload-vttm vttm cannot be unloaded after the tests"
+	nothing_owned
 	modprobe -r drm_ttm_helper ttm && echo "PASS unload-ttm" || echo "FAIL unload-ttm ttm cannot be unloaded after the tests"
 }
 
