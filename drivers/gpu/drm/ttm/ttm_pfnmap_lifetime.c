@@ -758,11 +758,12 @@ vm_fault_t __ttm_pfnmap_fault(struct vm_area_struct *vma, struct ttm_tt *tt)
  * just before, when the child's mapping can be found and zapped). The parent's
  * faults are shut out meanwhile by the mmap_lock that fork() holds for writing,
  * so a PTE that is copied belongs to the set that is found here; and the child
- * does not run yet. Of a set that is not for the child nothing is left to copy.
+ * does not run yet. Of a set that is not for the child nothing is left to copy,
+ * nor of a BO that somebody else has reserved: who has it may wait for the GPU, and
+ * fork() can neither be killed meanwhile nor may it keep devices from being unplugged.
  *
- * Context: mmap_lock of @vma's address space held for writing; may sleep.
- * Waits for the reservation of a BO with a tt, in the documented order (mmap_lock,
- * then dma_resv).
+ * Context: mmap_lock of @vma's address space held for writing; may sleep, but waits for
+ * no reservation.
  */
 void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 {
@@ -777,7 +778,7 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 	/*
 	 * Nor is there a PTE of a page to be copied, and the parent cannot get one
 	 * now: pages are zapped before their tt is forgotten, and x86 keeps the order
-	 * of both reads. A driver may wait long with such a BO reserved (virtio-gpu).
+	 * of both reads.
 	 */
 	if (!READ_ONCE(bo->ttm))
 		return;
@@ -790,8 +791,13 @@ void __ttm_pfnmap_vm_open(struct vm_area_struct *vma)
 		drm_vma_node_unmap(&bo->base.vma_node, bo->bdev->dev_mapping);
 		return;
 	}
+	/* The same; the parent and the child fault again when they need it. */
+	if (!dma_resv_trylock(bo->base.resv)) {
+		drm_vma_node_unmap(&bo->base.vma_node, bo->bdev->dev_mapping);
+		drm_dev_exit(idx);
+		return;
+	}
 
-	dma_resv_lock(bo->base.resv, NULL);
 	set = bo->ttm ? ttm_pfnmap_set_find(bo->ttm) : NULL;
 	if (set && !ttm_pfnmap_set_admits(set, vma->vm_mm))
 		ttm_bo_unmap_virtual(bo);

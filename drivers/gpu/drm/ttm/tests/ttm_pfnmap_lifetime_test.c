@@ -388,6 +388,26 @@ static void fork_leaves_unplugged_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
 }
 
+/* Who has the BO reserved may wait for the GPU, or for the host. */
+static void fork_waits_for_nobody(struct kunit *test)
+{
+	struct test_mm *parent = mm_new(test);
+	struct test_mm *child = mm_new(test);
+	struct test_bo *buf = bo_new_populated(test, 3);
+	struct vm_area_struct vma;
+
+	KUNIT_EXPECT_EQ(test, fault(buf, parent), 0);
+	vma_fill(&vma, buf, child->mm, GOOD_FLAGS);
+	mmap_write_lock(child->mm);
+	dma_resv_lock(buf->bo->base.resv, NULL);
+	ttm_pfnmap_vm_open(&vma);
+	dma_resv_unlock(buf->bo->base.resv);
+	mmap_write_unlock(child->mm);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 0);
+	KUNIT_EXPECT_EQ(test, fault(buf, child), 0);
+	KUNIT_EXPECT_EQ(test, mm_grabs(child), 1);
+}
+
 /* A child whose VM holds the pages keeps them, whatever its parent does. */
 static void child_keeps_pages(struct kunit *test)
 {
@@ -1443,6 +1463,7 @@ static void bound_holds_for_faults_at_once(struct kunit *test)
 		KUNIT_CASE(prepare_twice_is_once), \
 		KUNIT_CASE(child_inherits_exposure), \
 		KUNIT_CASE(fork_leaves_unplugged_alone), \
+		KUNIT_CASE(fork_waits_for_nobody), \
 		KUNIT_CASE(dead_address_spaces_are_dropped), \
 		KUNIT_CASE(retire_unexposed), KUNIT_CASE(retire_drained), \
 		KUNIT_CASE(set_keeps_its_policy), \
