@@ -51,6 +51,10 @@
  *	everything else: the access gets a SIGBUS, other blobs work, and so does this one
  *	when the answer comes after all. Without TTM: no bound
  *
+ * SUBTEST: late-left-out-slowly
+ * Description: The same, and the host is so slow with everything else that as many answers
+ *	as its queue can hold would take minutes. Without TTM: no bound
+ *
  * SUBTEST: late-left-out-closed
  * Description: The blob that the host left out is closed: others make room for one another
  *	as before. Without TTM: who has it cannot be killed
@@ -158,6 +162,9 @@
 /* Each slot of the queue is taken for 5 s. */
 #define FLOOD_EVERY_MS 20
 #define FLOODERS 2
+/* An access to what is left out ends before the host has said so much else. */
+#define TALK_EVERY_MS 200
+#define TALK_ENOUGH 200
 
 static struct virtgpu gpu;
 static struct virtgpu_blob blob[MAX_BLOBS];
@@ -485,6 +492,61 @@ static void assert_others_work(void)
 	for (unsigned int round = 0; round < 2; round++)
 		for (unsigned int i = 1; i < blobs; i++)
 			igt_assert_eq(map[i][0], i + 1);
+}
+
+/* A child that uses the GPU now and then until it is killed. */
+static pid_t keep_host_talking_slowly(volatile unsigned int *said)
+{
+	pid_t pid;
+
+	pid = child_fork();
+	if (!pid) {
+		struct virtgpu other;
+		int fence;
+
+		virtgpu_open(&other, VIRTGPU_VIRGL);
+		while (!__virtgpu_submit_nothing(&other, &fence)) {
+			close(fence);
+			++*said;
+			usleep(TALK_EVERY_MS * 1000);
+		}
+		_exit(1);
+	}
+	return pid;
+}
+
+/* Each answer comes in time, and all of them would be waited for for minutes. */
+static void test_left_out_slowly(void)
+{
+	volatile unsigned int *said;
+	pid_t pid;
+
+	timeout_ms(500);
+	if (!virtgpu_ttm_blobs()) {
+		assert_left_out_stays();
+		return;
+	}
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(said != MAP_FAILED);
+	make_evicted();
+	make_room();
+	leave_out(true);
+	talker = keep_host_talking_slowly(said);
+	pid = child_fork();
+	if (!pid)
+		_exit(virtgpu_is_sigbus(map[0]) ? 1 : 0);
+	igt_assert(gone_within(pid, 120));
+	igt_assert(WIFEXITED(gone_status));
+	igt_assert_eq(WEXITSTATUS(gone_status), 1);
+	igt_info("after %u answers\n", *said);
+	igt_assert_lt(*said, TALK_ENOUGH);
+	leave_out(false);
+	end_talker();
+	igt_assert_eq(map[0][0], 1);
+	free_blobs();
+	wait_window_empty();
+	munmap((void *)said, sizeof(*said));
 }
 
 static void test_left_out_closed(void)
@@ -1545,6 +1607,14 @@ int igt_main()
 	igt_describe(
 		"A blob that the host leaves out, and it alone (twin: within)");
 	igt_subtest("late-left-out") test_left_out();
+	igt_fixture()
+	{
+		leave_out(false);
+		end_talker();
+	}
+	igt_describe(
+		"A blob that the host leaves out, and it is slow (twin: within)");
+	igt_subtest("late-left-out-slowly") test_left_out_slowly();
 	igt_fixture()
 	{
 		leave_out(false);

@@ -8,6 +8,8 @@
 . "$VM_DIR/bench-cpu.sh"
 
 ENTRIES=64
+# Of 100.
+UNTOUCHED=10
 
 measure() {
 	local kernel=$1 name=bench-blobs-$2
@@ -73,12 +75,14 @@ goals() {
 		"$(number "$1" 1 full-made):$(number "$1" 1 full-unmaps)" = 100:0
 	goal unmaps-untouched-stock "$(number "$1" 0 full-made) such blobs without TTM" \
 		"$(number "$1" 0 full-made)" -lt 100
-	goal unmaps-stock "$(number "$1" 0 loop-unmaps) unmaps without TTM, and $(number "$1" 0 untouched-unmaps) if none is touched: the host is seen" \
-		$(($(number "$1" 0 loop-unmaps) * $(number "$1" 0 untouched-unmaps))) -gt 0
+	goal unmaps-stock "$(number "$1" 0 loop-unmaps) unmaps without TTM: the host is seen" \
+		"$(number "$1" 0 loop-unmaps)" -gt 0
 	goal unmaps-loop "$(number "$1" 1 loop-unmaps) unmaps, no more than without TTM" \
 		"$(number "$1" 1 loop-unmaps)" -le "$(number "$1" 0 loop-unmaps)"
-	goal unmaps-loop-untouched "$(number "$1" 1 untouched-unmaps) unmaps if none is touched, no more than without TTM" \
-		"$(number "$1" 1 untouched-unmaps)" -le "$(number "$1" 0 untouched-unmaps)"
+	goal unmaps-loop-untouched "$(number "$1" 1 untouched-unmaps) unmaps if none is touched, $UNTOUCHED allowed" \
+		"$(number "$1" 1 untouched-unmaps)" -le $UNTOUCHED
+	goal unmaps-loop-untouched-stock "$(number "$1" 0 untouched-unmaps) without TTM" \
+		"$(number "$1" 0 untouched-unmaps)" -gt $UNTOUCHED
 	goal mmap-constant "$(number "$1" 1 map-large) instructions to map 32 MiB, $(number "$1" 1 map) to map 4 MiB, half as many again allowed" \
 		$((2 * $(number "$1" 1 map-large))) -le $((3 * $(number "$1" 1 map)))
 	goal mmap-constant-stock "$(number "$1" 0 map-large) and $(number "$1" 0 map) without TTM" \

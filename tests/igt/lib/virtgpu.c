@@ -139,7 +139,9 @@ int __virtgpu_blob(struct virtgpu *gpu,
 		id,
 	};
 	struct drm_virtgpu_resource_create_blob create = {
-		.blob_mem = params->mem ?: VIRTGPU_BLOB_MEM_HOST3D,
+		.blob_mem = params->no_mem ? 0 :
+			    params->mem	   ? params->mem :
+					     VIRTGPU_BLOB_MEM_HOST3D,
 		.blob_flags = params->no_flags ? 0 :
 			      params->flags    ? params->flags :
 						 VIRTGPU_BLOB_FLAG_USE_MAPPABLE,

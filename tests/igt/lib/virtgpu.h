@@ -40,9 +40,10 @@ struct virtgpu_blob {
 /* What a blob shall be; zeroed it is a HOST3D blob that can be mapped. */
 struct virtgpu_blob_params {
 	uint64_t size;
-	uint32_t mem;	 /* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
-	uint32_t flags;	 /* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
-	bool no_flags;	 /* 0 is what is meant */
+	uint32_t mem;	/* VIRTGPU_BLOB_MEM_*; 0: HOST3D */
+	uint32_t flags; /* VIRTGPU_BLOB_FLAG_*; 0: MAPPABLE */
+	bool no_mem;	/* 0 is what is meant */
+	bool no_flags;
 	bool unmappable; /* virgl: the host will refuse to map it */
 };
 

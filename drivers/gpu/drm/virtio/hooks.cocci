@@ -67,6 +67,8 @@ position p;
 	struct virtio_gpu_object base@p;
 +	struct virtio_gpu_range *left;
 +	struct virtio_gpu_failure failed;
++	u32 ctx_id;
++	bool touched;
 +	struct list_head forgotten;
 	...
  };
@@ -193,6 +195,24 @@ position p;
 p << vq_notify.p;
 @@
 hook("vq_notify")
+
+@vq_context@
+identifier vgdev, id, cmd_p;
+position p;
+@@
+ void virtio_gpu_cmd_context_create(struct virtio_gpu_device *vgdev,
+				    uint32_t id, ...)
+ {
+ ...
++virtio_gpu_window_context(vgdev, id);
+ cmd_p->hdr.ctx_id =@p cpu_to_le32(id);
+ ...
+ }
+
+@script:python@
+p << vq_context.p;
+@@
+hook("vq_context")
 
 @vq_alloc@
 identifier vgdev;

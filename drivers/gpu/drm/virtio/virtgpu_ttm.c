@@ -420,14 +420,27 @@ static int virtio_gpu_tbo_noted_failure(struct ttm_buffer_object *tbo)
 	return err;
 }
 
+/* Somebody uses it in the window. The reservation is held. */
+static void virtio_gpu_tbo_touched(struct ttm_buffer_object *tbo)
+{
+	struct virtio_gpu_object_vram *vram = tbo_to_vram(tbo);
+
+	if (vram->touched)
+		return;
+	vram->touched = true;
+	virtio_gpu_window_touched(tbo_to_vgdev(tbo)->window, vram->ctx_id);
+}
+
 /* The reservation is held, and the blob is in the window. */
 static vm_fault_t virtio_gpu_fault_mapped(struct vm_fault *vmf)
 {
 	vm_fault_t ret;
 
 	ret = ttm_bo_vm_fault_reserved(vmf, vmf->vma->vm_page_prot, 1);
-	if (ret == VM_FAULT_NOPAGE)
+	if (ret == VM_FAULT_NOPAGE) {
+		virtio_gpu_tbo_touched(vmf->vma->vm_private_data);
 		virtio_gpu_fault_around(vmf);
+	}
 	return ret;
 }
 
@@ -601,6 +614,7 @@ static int virtio_gpu_window_pin(struct drm_gem_object *obj)
 	}
 	ret = virtio_gpu_tbo_bring_in(tbo);
 	if (!ret) {
+		virtio_gpu_tbo_touched(tbo);
 		ttm_bo_pin(tbo);
 		/* TTM looks at the pin when it sorts the lists, not when it pins. */
 		ttm_bo_move_to_lru_tail_unlocked(tbo);
@@ -708,6 +722,9 @@ static void virtio_gpu_tbo_destroy(struct ttm_buffer_object *tbo)
 		virtio_gpu_tbo_forget(bo, range);
 		return;
 	}
+	if (range && !tbo_to_vram(tbo)->touched)
+		virtio_gpu_window_untouched(vgdev->window,
+					    tbo_to_vram(tbo)->ctx_id);
 	if (range)
 		virtio_gpu_range_close(range, bo);
 	else
@@ -736,7 +753,8 @@ bool virtio_gpu_window_takes(struct virtio_gpu_device *vgdev,
  * @params: of the blob
  * @bo_ptr: where to put it
  *
- * It goes into the window at once if there is room.
+ * It goes into the window at once if there is room, and the context has used those that it
+ * made before.
  *
  * Context: May sleep.
  * Return: 0 or a negative errno.
@@ -761,6 +779,7 @@ int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
 	}
 
 	params->size = PAGE_ALIGN(params->size);
+	vram->ctx_id = params->ctx_id;
 	tbo = &vram->base.tbo;
 	tbo->base.funcs = &virtio_gpu_window_funcs;
 	drm_gem_private_object_init(vgdev->ddev, &tbo->base, params->size);
@@ -773,7 +792,8 @@ int virtio_gpu_window_create(struct virtio_gpu_device *vgdev,
 
 	virtio_gpu_cmd_resource_create_blob(vgdev, &vram->base, params, NULL,
 					    0);
-	virtio_gpu_tbo_place(tbo, &virtio_gpu_place_hole);
+	if (virtio_gpu_window_eager(vgdev->window, params->ctx_id))
+		virtio_gpu_tbo_place(tbo, &virtio_gpu_place_hole);
 	ttm_bo_unreserve(tbo);
 
 	*bo_ptr = &vram->base;

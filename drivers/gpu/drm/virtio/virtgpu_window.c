@@ -46,8 +46,21 @@ MODULE_PARM_DESC(
 /* More than the control queue of any host holds; QEMU's has 256 slots. */
 #define VIRTIO_GPU_WINDOW_AHEAD 1024
 
-/* How long a host may be silent before a device that goes does so without it. */
+/* However many answers there are, they count for so many times the timeout. */
+#define VIRTIO_GPU_WINDOW_PATIENCE 12
+
+/*
+ * So many blobs in a row that a context has closed, and nobody has touched: the host is
+ * not asked to map what it makes next before somebody does.
+ */
+#define VIRTIO_GPU_WINDOW_IDLE 8
+
+/*
+ * How long a host may be silent before a device that goes does so without it, and how long
+ * it may go on.
+ */
 #define VIRTIO_GPU_WINDOW_FAREWELL (2 * HZ)
+#define VIRTIO_GPU_WINDOW_FAREWELL_END (60 * HZ)
 
 static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
 {
@@ -98,6 +111,11 @@ static void virtio_gpu_patience_begin(struct virtio_gpu_window *window,
 				      struct virtio_gpu_patience *patience)
 {
 	patience->since = jiffies;
+	patience->end =
+		patience->since +
+		VIRTIO_GPU_WINDOW_PATIENCE *
+			min(virtio_gpu_window_timeout(),
+			    MAX_JIFFY_OFFSET / VIRTIO_GPU_WINDOW_PATIENCE);
 	patience->until = READ_ONCE(window->answers) + VIRTIO_GPU_WINDOW_AHEAD;
 }
 
@@ -118,7 +136,8 @@ static bool virtio_gpu_patience_renew(const struct virtio_gpu_window *window,
 		      heard = READ_ONCE(window->heard);
 
 	if ((long)(patience->until - answers) < 0 ||
-	    !time_after(heard, patience->since))
+	    !time_after(heard, patience->since) ||
+	    time_after(heard, patience->end))
 		return false;
 	patience->since = heard;
 	return true;
@@ -172,6 +191,73 @@ void virtio_gpu_window_heard(struct virtio_gpu_device *vgdev)
 		return;
 	WRITE_ONCE(window->heard, jiffies);
 	WRITE_ONCE(window->answers, window->answers + 1);
+}
+
+/* ---- Blobs that nobody touches ----------------------------------------- */
+
+/**
+ * virtio_gpu_window_context - a context is made; its number may have been another one's
+ * @vgdev: the device, with a window or without
+ * @ctx_id: its number
+ *
+ * Context: Process; takes the window's lock.
+ */
+void virtio_gpu_window_context(struct virtio_gpu_device *vgdev, u32 ctx_id)
+{
+	if (vgdev->window)
+		virtio_gpu_window_touched(vgdev->window, ctx_id);
+}
+
+/**
+ * virtio_gpu_window_touched - somebody uses a blob in the window
+ * @window: the window
+ * @ctx_id: of the context that made it
+ *
+ * Context: Process; takes the window's lock.
+ */
+void virtio_gpu_window_touched(struct virtio_gpu_window *window, u32 ctx_id)
+{
+	spin_lock(&window->lock);
+	if (window->idle.ctx_id == ctx_id)
+		window->idle.count = 0;
+	spin_unlock(&window->lock);
+}
+
+/**
+ * virtio_gpu_window_untouched - a blob goes that the host has mapped for nothing
+ * @window: the window
+ * @ctx_id: of the context that made it
+ *
+ * Of one context at a time is kept count: of two that do this in turns none is known.
+ *
+ * Context: Process; takes the window's lock.
+ */
+void virtio_gpu_window_untouched(struct virtio_gpu_window *window, u32 ctx_id)
+{
+	spin_lock(&window->lock);
+	if (window->idle.ctx_id != ctx_id)
+		window->idle = (struct virtio_gpu_idle){ .ctx_id = ctx_id };
+	window->idle.count++;
+	spin_unlock(&window->lock);
+}
+
+/**
+ * virtio_gpu_window_eager - is a new blob likely to be touched?
+ * @window: the window
+ * @ctx_id: of the context that makes it
+ *
+ * Context: Process; takes the window's lock.
+ * Return: false if the last ones of this context were not.
+ */
+bool virtio_gpu_window_eager(struct virtio_gpu_window *window, u32 ctx_id)
+{
+	bool eager;
+
+	spin_lock(&window->lock);
+	eager = window->idle.ctx_id != ctx_id ||
+		window->idle.count < VIRTIO_GPU_WINDOW_IDLE;
+	spin_unlock(&window->lock);
+	return eager;
 }
 
 /* ---- The life of a range ----------------------------------------------- */
@@ -393,7 +479,7 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range)
 	cmd->offset = cpu_to_le64(range->node.start);
 
 	atomic_long_inc(&window->maps);
-	range->state = VIRTIO_GPU_RANGE_MAPPING;
+	virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_MAPPING);
 	virtio_gpu_patience_begin(window, &range->patience);
 	trace_virtio_gpu_range_map(range);
 	virtio_gpu_range_send(range, vbuf);
@@ -990,6 +1076,7 @@ static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
 		long __ret; \
 \
 		virtio_gpu_patience_begin(__window, &__patience); \
+		__patience.end = jiffies + VIRTIO_GPU_WINDOW_FAREWELL_END; \
 		do { \
 			__ret = wait_event_timeout( \
 				__ctrlq->ack_queue, \

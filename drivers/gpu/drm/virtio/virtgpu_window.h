@@ -33,7 +33,7 @@ struct virtio_gpu_vbuffer;
 
 /* Where a blob is: in the window, or known to the host alone. */
 #define VIRTIO_GPU_PL_WINDOW TTM_PL_VRAM
-#define VIRTIO_GPU_PL_HOST   TTM_PL_PRIV
+#define VIRTIO_GPU_PL_HOST TTM_PL_PRIV
 
 /**
  * enum virtio_gpu_range_state - what the host has made of a range
@@ -53,14 +53,27 @@ enum virtio_gpu_range_state {
  * struct virtio_gpu_patience - how long the host may go on without a word
  * @since: when it was asked, or when it last said something that counts, in jiffies
  * @until: the last of &virtio_gpu_window.answers that counts
+ * @end: when the last one that counts comes, in jiffies
  *
  * It takes commands in order, and each may cost it much: as long as it answers those
- * that are ahead it is not silent. There are no more of them than its queue holds, so
- * a host that leaves one out and answers all others is not waited for without end.
+ * that are ahead it is not silent. There are no more of them than its queue holds, and they
+ * do not take minutes: so a host that leaves one out and answers all others, however slowly,
+ * is not waited for without end.
  */
 struct virtio_gpu_patience {
 	unsigned long since;
 	unsigned long until;
+	unsigned long end;
+};
+
+/**
+ * struct virtio_gpu_idle - blobs that were closed, one after the other, untouched
+ * @ctx_id: of which context
+ * @count: how many
+ */
+struct virtio_gpu_idle {
+	u32 ctx_id;
+	unsigned int count;
 };
 
 /**
@@ -148,6 +161,7 @@ struct virtio_gpu_failure {
  * @heard: when it last answered one, in jiffies
  * @wait: woken up by every answer to a map or an unmap
  * @line: tasks that want room for a blob, the longest waiting first
+ * @idle: blobs that were mapped by the host for nothing; under @lock
  * @stopped: the device is about to go, so nobody is to wait for the host
  * @unmapping: UNMAP_BLOB commands that have no answer yet
  * @blobs_in: blobs in the window, those that are about to be mapped there included
@@ -183,6 +197,7 @@ struct virtio_gpu_window {
 	unsigned long heard;
 	wait_queue_head_t wait;
 	struct list_head line;
+	struct virtio_gpu_idle idle;
 	bool stopped;
 	atomic_t unmapping;
 	atomic_long_t blobs_in;
@@ -217,6 +232,10 @@ unsigned long virtio_gpu_window_taken(struct virtio_gpu_window *window,
 unsigned long
 virtio_gpu_window_returned(const struct virtio_gpu_window *window);
 void virtio_gpu_window_heard(struct virtio_gpu_device *vgdev);
+void virtio_gpu_window_context(struct virtio_gpu_device *vgdev, u32 ctx_id);
+void virtio_gpu_window_touched(struct virtio_gpu_window *window, u32 ctx_id);
+void virtio_gpu_window_untouched(struct virtio_gpu_window *window, u32 ctx_id);
+bool virtio_gpu_window_eager(struct virtio_gpu_window *window, u32 ctx_id);
 unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
 				     const struct virtio_gpu_vbuffer *vbuf,
 				     unsigned int slots);
@@ -261,12 +280,11 @@ int virtio_gpu_window_map_ioctl(struct drm_file *file, u32 handle);
 struct dma_buf *virtio_gpu_tbo_export(struct drm_gem_object *obj, int flags);
 
 /* virtgpu_vq.c, where hooks.cocci makes them known */
-void *virtio_gpu_alloc_cmd_resp(
-	struct virtio_gpu_device *vgdev,
-	void (*cb)(struct virtio_gpu_device *vgdev,
-		   struct virtio_gpu_vbuffer *vbuf),
-	struct virtio_gpu_vbuffer **vbuffer_p, int cmd_size, int resp_size,
-	void *resp_buf);
+void *virtio_gpu_alloc_cmd_resp(struct virtio_gpu_device *vgdev,
+				void (*cb)(struct virtio_gpu_device *vgdev,
+					   struct virtio_gpu_vbuffer *vbuf),
+				struct virtio_gpu_vbuffer **vbuffer_p,
+				int cmd_size, int resp_size, void *resp_buf);
 int virtio_gpu_queue_ctrl_buffer(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
 void free_vbuf(struct virtio_gpu_device *vgdev,
