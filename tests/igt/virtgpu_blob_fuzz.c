@@ -19,7 +19,8 @@
  *	memslots, guests; a late host, kill, and unplug with TTM alone
  *
  * SUBTEST: control-a-lost-guest-is-seen
- * Description: A guest that loops outside of its code ends, and says so
+ * Description: A guest that loops outside of its code, or leaves from there, ends, and
+ *	says so
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -541,18 +542,17 @@ static void hostile_mix(void)
 		     "the window was large enough\n");
 }
 
-/* Where the mix would wait for ever. */
-static void lost_guest(void)
+/* The guest goes from its code to a place of its memory, where there is @then. */
+static void lost_guest(const char *then, size_t size)
 {
-	/* From its code to a place of its memory, and there to itself. */
-	static const char jump[] = "\xe9\xfb\x2f\x00", loop[] = "\xeb\xfe";
+	static const char jump[] = "\xe9\xfb\x2f\x00";
 	const uint64_t place = KVM_GUEST_CODE + 0x3000;
 	const struct kvm_guest_job job = { .pages = 1 };
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	struct kvm_guest_result result;
 
 	memcpy((char *)guest->low + KVM_GUEST_CODE, jump, sizeof(jump));
-	memcpy((char *)guest->low + place, loop, sizeof(loop));
+	memcpy((char *)guest->low + place, then, size);
 	guest->watched = true;
 	kvm_guest_run(guest, &job, &result);
 	igt_assert_eq(result.err, -ENOTRECOVERABLE);
@@ -585,8 +585,13 @@ static void subtests(void)
 					 "the mix does not end");
 	}
 
-	igt_describe("control: a guest that loops outside of its code.");
-	igt_subtest("control-a-lost-guest-is-seen") lost_guest();
+	igt_describe("control: a guest that is outside of its code.");
+	igt_subtest("control-a-lost-guest-is-seen")
+	{
+		/* To itself; and a load from where there is no memory. */
+		lost_guest("\xeb\xfe", 2);
+		lost_guest("\xa1\x00\x00\x00\x50", 5);
+	}
 }
 
 int igt_main_args("", fuzz_long_options, fuzz_help, fuzz_option, NULL)

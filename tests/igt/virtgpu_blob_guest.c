@@ -703,6 +703,7 @@ static void test_kvm_warm(const struct kind *kind)
 
 static void test_kvm_dmabuf(const struct kind *kind)
 {
+	struct kvm_guest_job cold = kvm_guest_job_of(KVM_OP_WRITE, BLOB, 4);
 	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 3);
 	void *map;
 	int fd;
@@ -710,6 +711,9 @@ static void test_kvm_dmabuf(const struct kind *kind)
 	setup_make(kind);
 	map = dmabuf_mmap(&setup.gpu, &setup.blob, &fd);
 	kvm_guest_map(setup.guest, KVM_GUEST_GPA, map, BLOB);
+	/* The guest is the first to touch the blob at all. */
+	run(KVM_OP_WRITE, 4);
+	kvm_host_verify(setup.map, &cold);
 	kvm_host_write(setup.map, &todo);
 	run(KVM_OP_READ, 3);
 	setup_free();

@@ -105,6 +105,7 @@ static void test_warm(enum virtgpu_context context)
 
 static void test_dmabuf(enum virtgpu_context context)
 {
+	struct kvm_guest_job cold = kvm_guest_job_of(KVM_OP_WRITE, BLOB, 4);
 	struct kvm_guest_job todo = kvm_guest_job_of(KVM_OP_READ, BLOB, 3);
 	int dmabuf;
 	void *map;
@@ -114,6 +115,9 @@ static void test_dmabuf(enum virtgpu_context context)
 	map = mmap(NULL, BLOB, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf, 0);
 	igt_assert(map != MAP_FAILED);
 	kvm_guest_map(setup.guest, KVM_GUEST_GPA, map, BLOB);
+	/* The guest is the first to touch the blob at all. */
+	run(KVM_OP_WRITE, 4);
+	kvm_host_verify(setup.map, &cold);
 	kvm_host_write(setup.map, &todo);
 	run(KVM_OP_READ, 3);
 	setup_free();

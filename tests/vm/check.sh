@@ -324,6 +324,8 @@ gpu_stream() {
 	# Debian's own driver, which ttm_blobs=0 is to be like.
 	FILES='' "$VM_DIR/initramfs.sh" "$1" gpu-debian stock virtio_pci virtio-gpu kvm-amd
 	vm_suite gpu "$1" virtgpu_blob.debian gpu-debian gpu.sh debian,virtgpu_blob_overcommit,virtgpu_blob_kinds 300
+	vm_suite gpu "$1" virtgpu_guest.debian gpu-debian gpu.sh \
+		"debian,virtgpu_blob_guest,only=guest-bad-arguments|mmap-arguments-.*" 240
 	vm_suite gpu "$1" unplug.stock l2 unplug-stock.sh '' 240
 }
 
@@ -390,7 +392,8 @@ mesa_suite() {
 # chain_suite KERNEL NAME MODE SECONDS: a guest's guest. Its kernel may fail over what is
 # emulated twice (it was seen to hang, and to warn in __hrtimer_run_queues()): a run in
 # which it did not end, or complained, is made again, and the third's failures stay. Not
-# one in which there is more: a host that complains or refuses, a lost mapping, wrong data.
+# one in which there is more: a host that complains or refuses, a lost mapping, wrong data,
+# a blob that was late, a thread of QEMU that the driver keeps.
 chain_suite() {
 	local name=gpu.$1.$2 raw=$RAW/gpu.$1.$2.txt try why
 	! has_result "$name" || return 0
@@ -398,7 +401,7 @@ chain_suite() {
 	for try in 1 2 3; do
 		vm_suite gpu "$1" "$2" gpu chain.sh "$3" "$4"
 		if [ "$try" = 3 ] || ! why=$(grep -m 1 -E '^FAIL (l2-ends|l2-kernel-log)' "$raw") ||
-			grep -qE '^FAIL (kernel-log|vm-ends|host-accepts|no-bad-address|l2-host-accepts L1 refused [1-9])' "$raw" ||
+			grep -qE '^FAIL (kernel-log|vm-ends|host-accepts|no-bad-address|window-is-well|driver-lets-go|l2-host-accepts L1 refused [1-9])' "$raw" ||
 			{ grep -q 'wrong-from-cpu=' "$raw" && grep -q '^FAIL overcommit-data' "$raw"; }; then
 			break
 		fi
@@ -459,7 +462,7 @@ plan_kernel() {
 		plan verify "$1" "verify.$program"
 	done
 	plan pressure "$1" ttm_pfnmap_pressure
-	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_window64 virtgpu_window64.stock \
+	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_guest.debian virtgpu_window64 virtgpu_window64.stock \
 		virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted virtgpu_guest.refused \
 		unplug.stock fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"

@@ -447,6 +447,16 @@ static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
 	return true;
 }
 
+/*
+ * Has it left in a way that its code never does? With its host's state the CPU may look for
+ * page tables where no memory is.
+ */
+static bool has_strayed(const struct kvm_guest *guest)
+{
+	return guest->run->exit_reason == KVM_EXIT_MMIO ||
+	       guest->run->exit_reason == KVM_EXIT_SHUTDOWN;
+}
+
 /* ---- Running it -------------------------------------------------------- */
 
 static unsigned long unmaps_so_far(const struct kvm_guest *guest)
@@ -469,8 +479,8 @@ static int run_bounded(struct kvm_guest *guest, struct kvm_guest_result *result)
 		guest->run->exit_reason = KVM_EXIT_UNKNOWN;
 		ret = ioctl(guest->vcpu_fd, KVM_RUN, 0) ? -errno : 0;
 
-		if (ret == -EINTR && guest->watched &&
-		    is_lost(guest, &result->detail))
+		if ((ret == -EINTR || (!ret && has_strayed(guest))) &&
+		    guest->watched && is_lost(guest, &result->detail))
 			return -ENOTRECOVERABLE;
 		if (ret == -EINTR || ret == -EAGAIN)
 			continue;
@@ -533,7 +543,9 @@ void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 	if (!result->err)
 		result->err = run_watched(guest, result);
 
-	read_exit(guest, result);
+	/* Of one that is lost it is known where it is. */
+	if (result->err != -ENOTRECOVERABLE)
+		read_exit(guest, result);
 	result->done = params->page - job->first;
 	result->mismatch = params->mismatch;
 	result->bad_page = result->done;

@@ -81,9 +81,10 @@ for program; do
 	esac
 	[ -z "$announced" ] || announce "$announced"
 	# Not for the others: all of the kernel allocates.
-	case "$program" in
-	virtgpu_blob_guest) extra=vttm ;;
-	virtgpu_blob_faults) extra='vttm alloc_fails' ;;
+	case "$mode $program" in
+	debian*) extra= ;;
+	*virtgpu_blob_guest) extra=vttm ;;
+	*virtgpu_blob_faults) extra='vttm alloc_fails' ;;
 	*) extra= ;;
 	esac
 	for module in $extra; do
