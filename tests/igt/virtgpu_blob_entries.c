@@ -184,7 +184,8 @@ static void test_entries_too_many(void)
 	virtgpu_write_file(COMPACT, "1");
 	virtgpu_write_file(BOOST, "15000");
 	/* Without TTM the host is told to forget it, too. */
-	virtgpu_expect_refusals(ttm ? 1 : 2);
+	virtgpu_expect_refusals(
+		(struct virtgpu_refusals){ .creates = 1, .unrefs = !ttm });
 }
 
 int igt_main()

@@ -81,8 +81,7 @@ struct kind {
 /* What is to come of it; seen with the stock driver on 6.1 and 6.12. */
 struct outcome {
 	int create, mmap;
-	/* Commands that the host refuses; QEMU counts those of all kinds. */
-	unsigned int refusals;
+	struct virtgpu_refusals refusals;
 };
 
 /* Does the host make one? venus' shared memory is to be mapped, and only that. */
@@ -107,23 +106,26 @@ static struct outcome expected(const struct kind *kind)
 		return outcome;
 	if (kind->mem == VIRTGPU_BLOB_MEM_HOST3D_GUEST) {
 		if (!host_knows(kind)) {
-			/* To make it; stock has it forget it, too. */
 			outcome.create = ttm ? -EINVAL : 0;
-			outcome.refusals = ttm ? 1 : 2;
+			outcome.refusals.creates = 1;
+			/* Stock does not know. */
+			outcome.refusals.unrefs = !ttm;
 		}
 		return outcome;
 	}
 	if (!host_knows(kind)) {
-		/* To make it, to map it, to forget it; stock unmaps it, too. */
 		outcome.mmap = -EINVAL;
-		outcome.refusals = 2;
-		if (kind->flags & MAPPABLE)
-			outcome.refusals += ttm ? 1 : 2;
+		outcome.refusals.creates = 1;
+		outcome.refusals.unrefs = 1;
+		if (kind->flags & MAPPABLE) {
+			outcome.refusals.maps = 1;
+			outcome.refusals.unmaps = !ttm;
+		}
 	} else if (!(kind->flags & MAPPABLE)) {
 		outcome.mmap = -EINVAL;
 	} else if (kind->maker->transient) {
 		outcome.mmap = -EINVAL;
-		outcome.refusals = 1;
+		outcome.refusals.maps = 1;
 	}
 	return outcome;
 }

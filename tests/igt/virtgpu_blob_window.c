@@ -353,7 +353,7 @@ static void test_refused_create(void)
 		igt_assert_eq(__virtgpu_blob_mmap(&gpu, &refused, &again),
 			      -EINVAL);
 	igt_assert_eq(param_get(REFUSES, "map"), 0);
-	virtgpu_expect_refusals(1);
+	virtgpu_expect_refusals((struct virtgpu_refusals){ .maps = 1 });
 	virtgpu_close(&gpu);
 }
 
@@ -373,7 +373,7 @@ static void test_refused_evicted(void)
 		igt_assert(i < 300);
 		usleep(100000);
 	}
-	virtgpu_expect_refusals(1);
+	virtgpu_expect_refusals((struct virtgpu_refusals){ .maps = 1 });
 	make_blobs(2 * window_blobs());
 	for (unsigned int i = 0; i < blobs; i++)
 		touch(i);
@@ -482,7 +482,7 @@ static void test_refused_map(void)
 	igt_assert(virtgpu_is_sigbus(map[0]));
 	n = REFUSALS - param_get(REFUSES, "map");
 	host_accepts(0);
-	virtgpu_expect_refusals(n);
+	virtgpu_expect_refusals((struct virtgpu_refusals){ .maps = n });
 	virtgpu_trace_end(VIRTGPU_EVENTS_WINDOW);
 	read_events();
 	igt_assert_eq(events_named("refused"), n);
@@ -543,7 +543,8 @@ static void test_refused_unmap(void)
 	n = virtgpu_window_count("refused") - refused;
 	igt_assert_lte(1, n);
 	igt_assert_lte(n, 2);
-	virtgpu_expect_refusals(1 + n);
+	virtgpu_expect_refusals(
+		(struct virtgpu_refusals){ .maps = n, .unmaps = 1 });
 	for (unsigned int i = 0; i < blobs; i++)
 		munmap(map[i], BLOB);
 	virtgpu_close(&gpu);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/virtio_gpu.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -611,8 +612,20 @@ void virtgpu_window_heal(void)
 	virtgpu_bind(&device);
 }
 
-void virtgpu_expect_refusals(unsigned int commands)
+void virtgpu_expect_refusals(struct virtgpu_refusals refusals)
 {
-	printf("TTM-PFNMAP-REFUSALS %u\n", commands);
+	const struct {
+		unsigned int count, type;
+	} kinds[] = {
+		{ refusals.creates, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB },
+		{ refusals.maps, VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB },
+		{ refusals.unmaps, VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB },
+		{ refusals.unrefs, VIRTIO_GPU_CMD_RESOURCE_UNREF },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (kinds[i].count)
+			printf("TTM-PFNMAP-REFUSALS %u %#x\n", kinds[i].count,
+			       kinds[i].type);
 	fflush(stdout);
 }

@@ -143,10 +143,15 @@ void virtgpu_window_wait_unused(void);
  */
 void virtgpu_window_heal(void);
 
+/* How many RESOURCE_CREATE_BLOB, _MAP_BLOB, _UNMAP_BLOB and _UNREF the host refuses. */
+struct virtgpu_refusals {
+	unsigned int creates, maps, unmaps, unrefs;
+};
+
 /*
  * QEMU's complaints are counted, see run-gpu-vm.sh: a test that makes the host
- * refuse @commands of them says so.
+ * refuse commands says so.
  */
-void virtgpu_expect_refusals(unsigned int commands);
+void virtgpu_expect_refusals(struct virtgpu_refusals refusals);
 
 #endif

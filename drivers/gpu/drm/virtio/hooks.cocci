@@ -11,7 +11,8 @@
 def hook(name):
     print("HOOK %s" % name)
 
-// ---- virtgpu_drv.h: a blob may be a TTM BO, a command may concern a range.
+// ---- virtgpu_drv.h: a blob may be a TTM BO, a command may concern a range. Whether a blob
+// was touched is written with its reservation held.
 
 @drv_object@
 position p;

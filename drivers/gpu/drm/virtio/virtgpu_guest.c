@@ -20,6 +20,7 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/swap.h>
 
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
@@ -76,10 +77,14 @@ static struct virtio_gpu_object_guest *obj_to_guest(struct drm_gem_object *obj)
 struct ttm_tt *virtio_gpu_guest_tt_create(struct ttm_buffer_object *tbo,
 					  u32 page_flags)
 {
+	const long most = si_mem_available() + get_nr_swap_pages();
 	struct ttm_tt *tt;
 
-	/* What cannot be had is not tried: the page allocator would complain in the end. */
-	if (tbo->base.size >> PAGE_SHIFT > totalram_pages())
+	/*
+	 * What cannot be had is not tried: all that the kernel can do without would go, and
+	 * the page allocator complain in the end.
+	 */
+	if (tbo->base.size >> PAGE_SHIFT > max(most, 0L))
 		return NULL;
 	tt = kzalloc(sizeof(*tt), GFP_KERNEL);
 	if (tt && ttm_tt_init(tt, tbo, page_flags, ttm_cached, 0)) {

@@ -59,7 +59,7 @@ MODULE_PARM_DESC(
  * How long a host may be silent before a device that goes does so without it, and how long
  * it may go on.
  */
-#define VIRTIO_GPU_WINDOW_FAREWELL (2 * HZ)
+#define VIRTIO_GPU_WINDOW_FAREWELL (4 * HZ)
 #define VIRTIO_GPU_WINDOW_FAREWELL_END (60 * HZ)
 
 static struct virtio_gpu_window *to_window(struct ttm_resource_manager *man)
@@ -111,11 +111,7 @@ static void virtio_gpu_patience_begin(struct virtio_gpu_window *window,
 				      struct virtio_gpu_patience *patience)
 {
 	patience->since = jiffies;
-	patience->end =
-		patience->since +
-		VIRTIO_GPU_WINDOW_PATIENCE *
-			min(virtio_gpu_window_timeout(),
-			    MAX_JIFFY_OFFSET / VIRTIO_GPU_WINDOW_PATIENCE);
+	patience->end = 0;
 	patience->until = READ_ONCE(window->answers) + VIRTIO_GPU_WINDOW_AHEAD;
 }
 
@@ -128,6 +124,17 @@ virtio_gpu_patience_heard(const struct virtio_gpu_window *window,
 	       patience->until;
 }
 
+/* When the last answer counts for who begins to wait now; not 0. */
+static unsigned long virtio_gpu_patience_end(void)
+{
+	const unsigned long most =
+		MAX_JIFFY_OFFSET / VIRTIO_GPU_WINDOW_PATIENCE;
+
+	return (jiffies + VIRTIO_GPU_WINDOW_PATIENCE *
+				  min(virtio_gpu_window_timeout(), most)) |
+	       1;
+}
+
 /* True if the host has said something that counts since the last call. */
 static bool virtio_gpu_patience_renew(const struct virtio_gpu_window *window,
 				      struct virtio_gpu_patience *patience)
@@ -135,6 +142,8 @@ static bool virtio_gpu_patience_renew(const struct virtio_gpu_window *window,
 	unsigned long answers = READ_ONCE(window->answers),
 		      heard = READ_ONCE(window->heard);
 
+	if (!patience->end)
+		patience->end = virtio_gpu_patience_end();
 	if ((long)(patience->until - answers) < 0 ||
 	    !time_after(heard, patience->since) ||
 	    time_after(heard, patience->end))
@@ -479,8 +488,10 @@ void virtio_gpu_range_map(struct virtio_gpu_range *range)
 	cmd->offset = cpu_to_le64(range->node.start);
 
 	atomic_long_inc(&window->maps);
-	virtio_gpu_range_set(range, VIRTIO_GPU_RANGE_MAPPING);
 	virtio_gpu_patience_begin(window, &range->patience);
+	spin_lock(&window->lock);
+	WRITE_ONCE(range->state, VIRTIO_GPU_RANGE_MAPPING);
+	spin_unlock(&window->lock);
 	trace_virtio_gpu_range_map(range);
 	virtio_gpu_range_send(range, vbuf);
 }
@@ -1067,8 +1078,8 @@ static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
 	}
 }
 
-/* False if the host is silent. */
-#define virtio_gpu_window_farewell_wait(window, condition) \
+/* False if the host is silent, or goes on for longer than until @last. */
+#define virtio_gpu_window_farewell_wait(window, last, condition) \
 	({ \
 		struct virtio_gpu_window *__window = (window); \
 		struct virtio_gpu_queue *__ctrlq = &__window->vgdev->ctrlq; \
@@ -1076,7 +1087,7 @@ static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
 		long __ret; \
 \
 		virtio_gpu_patience_begin(__window, &__patience); \
-		__patience.end = jiffies + VIRTIO_GPU_WINDOW_FAREWELL_END; \
+		__patience.end = (last); \
 		do { \
 			__ret = wait_event_timeout( \
 				__ctrlq->ack_queue, \
@@ -1090,7 +1101,7 @@ static void virtio_gpu_range_unmap_last(struct virtio_gpu_range *range)
 
 /* Commands are in order: one whose MAP_BLOB has no answer yet is unmapped behind that. */
 static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
-				      bool *heard)
+				      unsigned long last, bool *heard)
 {
 	struct virtio_gpu_window *window = range->window;
 	struct virtqueue *vq = window->vgdev->ctrlq.vq;
@@ -1100,7 +1111,7 @@ static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
 		return;
 	WRITE_ONCE(range->told, true);
 	*heard = *heard && virtio_gpu_window_farewell_wait(
-				   window, READ_ONCE(vq->num_free) >= 2);
+				   window, last, READ_ONCE(vq->num_free) >= 2);
 	if (*heard)
 		virtio_gpu_range_unmap_last(range);
 }
@@ -1112,7 +1123,7 @@ static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
  * A host may need more time to unmap a blob than it takes for the reset: QEMU 11 does
  * not answer the device that comes back if a blob was in the window, or about to
  * leave it, when the reset came. So the host is asked to unmap them all, and given
- * time to answer, unless it is silent.
+ * time to answer, unless it is silent, or takes more than a minute.
  *
  * Context: May sleep; takes the locks of the window and of the control queue. Of a device
  * that was bound, drm_dev_unplug() was called, so nobody else sends commands; one that
@@ -1122,20 +1133,22 @@ void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_window *window = vgdev->window;
 	struct virtio_gpu_range *range = NULL;
+	unsigned long last;
 	bool heard = true;
 
 	if (!virtio_gpu_window_stopped(window))
 		return;
+	last = (jiffies + VIRTIO_GPU_WINDOW_FAREWELL_END) | 1;
 	/* Who queued a command may have found the device unplugged when it came to this. */
 	virtio_gpu_notify_now(vgdev);
 	while ((range = virtio_gpu_window_next(window, range)))
-		virtio_gpu_range_farewell(range, &heard);
+		virtio_gpu_range_farewell(range, last, &heard);
 	while ((range = virtio_gpu_window_next_left(window))) {
-		virtio_gpu_range_farewell(range, &heard);
+		virtio_gpu_range_farewell(range, last, &heard);
 		virtio_gpu_range_put(range);
 	}
 	if (!heard || !virtio_gpu_window_farewell_wait(
-			      window, !atomic_read(&window->unmapping)))
+			      window, last, !atomic_read(&window->unmapping)))
 		drm_warn(
 			vgdev->ddev,
 			"the host does not answer: blobs stay in the window until it is reset\n");

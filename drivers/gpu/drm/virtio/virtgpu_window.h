@@ -33,7 +33,7 @@ struct virtio_gpu_vbuffer;
 
 /* Where a blob is: in the window, or known to the host alone. */
 #define VIRTIO_GPU_PL_WINDOW TTM_PL_VRAM
-#define VIRTIO_GPU_PL_HOST TTM_PL_PRIV
+#define VIRTIO_GPU_PL_HOST   TTM_PL_PRIV
 
 /**
  * enum virtio_gpu_range_state - what the host has made of a range
@@ -53,12 +53,12 @@ enum virtio_gpu_range_state {
  * struct virtio_gpu_patience - how long the host may go on without a word
  * @since: when it was asked, or when it last said something that counts, in jiffies
  * @until: the last of &virtio_gpu_window.answers that counts
- * @end: when the last one that counts comes, in jiffies
+ * @end: when the last one that counts comes, in jiffies; 0 before somebody waits
  *
  * It takes commands in order, and each may cost it much: as long as it answers those
  * that are ahead it is not silent. There are no more of them than its queue holds, and they
- * do not take minutes: so a host that leaves one out and answers all others, however slowly,
- * is not waited for without end.
+ * are to take minutes at most: so a host that leaves one out and answers all others, however
+ * slowly, is not waited for without end.
  */
 struct virtio_gpu_patience {
 	unsigned long since;
@@ -144,7 +144,7 @@ struct virtio_gpu_failure {
  * @in_window: the blobs in the window
  * @on_host: the blobs that are not
  * @size: of the window in bytes
- * @lock: protects @mm, all lists, @closing and the state of ranges
+ * @lock: protects @mm, all lists, @closing, @idle and the state of ranges
  * @mm: which addresses are taken
  * @closed: ranges of closed blobs that the host was not told of yet, oldest first
  * @closing: ranges of closed blobs among @leaving
@@ -161,7 +161,7 @@ struct virtio_gpu_failure {
  * @heard: when it last answered one, in jiffies
  * @wait: woken up by every answer to a map or an unmap
  * @line: tasks that want room for a blob, the longest waiting first
- * @idle: blobs that were mapped by the host for nothing; under @lock
+ * @idle: blobs that were mapped by the host for nothing
  * @stopped: the device is about to go, so nobody is to wait for the host
  * @unmapping: UNMAP_BLOB commands that have no answer yet
  * @blobs_in: blobs in the window, those that are about to be mapped there included
@@ -180,7 +180,7 @@ struct virtio_gpu_window {
 	struct ttm_resource_manager in_window;
 	struct ttm_resource_manager on_host;
 	u64 size;
-	spinlock_t lock; /* mm, lists, closing, the state of ranges */
+	spinlock_t lock; /* mm, lists, closing, idle, the state of ranges */
 	struct drm_mm mm;
 	struct list_head closed;
 	unsigned int closing;
@@ -280,11 +280,12 @@ int virtio_gpu_window_map_ioctl(struct drm_file *file, u32 handle);
 struct dma_buf *virtio_gpu_tbo_export(struct drm_gem_object *obj, int flags);
 
 /* virtgpu_vq.c, where hooks.cocci makes them known */
-void *virtio_gpu_alloc_cmd_resp(struct virtio_gpu_device *vgdev,
-				void (*cb)(struct virtio_gpu_device *vgdev,
-					   struct virtio_gpu_vbuffer *vbuf),
-				struct virtio_gpu_vbuffer **vbuffer_p,
-				int cmd_size, int resp_size, void *resp_buf);
+void *virtio_gpu_alloc_cmd_resp(
+	struct virtio_gpu_device *vgdev,
+	void (*cb)(struct virtio_gpu_device *vgdev,
+		   struct virtio_gpu_vbuffer *vbuf),
+	struct virtio_gpu_vbuffer **vbuffer_p, int cmd_size, int resp_size,
+	void *resp_buf);
 int virtio_gpu_queue_ctrl_buffer(struct virtio_gpu_device *vgdev,
 				 struct virtio_gpu_vbuffer *vbuf);
 void free_vbuf(struct virtio_gpu_device *vgdev,
