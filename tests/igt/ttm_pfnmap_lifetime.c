@@ -22,6 +22,11 @@
  * Description: A forked child, which faults nothing, is a VMM: it holds the
  *	pages as well
  *
+ * SUBTEST: %s-i3-fork-beside-a-reservation
+ * Description: The same, and another process has the BO reserved when the VMM is forked:
+ *	fork does not wait for it, and leaves the child without a PTE. Stock TTM copies
+ *	them, reserved or not
+ *
  * SUBTEST: %s-i3-fork-child-keeps-bo
  * Description: The VMM's child has the BO mapped after the VMM freed it
  *
@@ -83,6 +88,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -91,9 +97,12 @@
 
 #include "calls.h"
 #include "child.h"
+#include "dmabuf.h"
 #include "igt.h"
 #include "kvm_bo.h"
 #include "pageflags.h"
+#include "param.h"
+#include "pte.h"
 #include "vmm.h"
 
 #define SEED 0x27182818
@@ -512,22 +521,44 @@ static void child_is_vmm(struct kvm_bo *bo, int ready, int quit)
 	exit(0);
 }
 
-static void fork_copies_exposure(struct kvm_bo *bo, const void *arg)
+/* fork() has been there, and not waited for it. */
+static void end_reservation(pid_t holder)
+{
+	int status;
+
+	igt_assert_eq(param_get("dmabuf_use", "reserved"), 1);
+	igt_assert_eq(kill(holder, SIGKILL), 0);
+	igt_assert_eq(waitpid(holder, &status, 0), holder);
+	igt_assert(WIFSIGNALED(status));
+}
+
+/* @beside: another process has the BO reserved while the child is forked. */
+static void fork_copies_exposure(struct kvm_bo *bo, const void *beside)
 {
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
-	int ready[2], quit[2], status;
+	int ready[2], quit[2], status, dmabuf;
+	pid_t pid, holder = 0;
 	char works;
-	pid_t pid;
 
-	(void)arg;
 	kvm_host_write(bo->map, &job);
 	igt_assert_eq(pipe(ready), 0);
 	igt_assert_eq(pipe(quit), 0);
+	if (beside) {
+		igt_assert(pte_is_present(bo->map));
+		dmabuf = vttm_export(bo->fd, bo->handle);
+		holder = dmabuf_keep_reserved(dmabuf);
+		close(dmabuf);
+	}
 	pid = child_fork();
 	if (!pid) {
 		close(quit[1]);
+		if (beside)
+			igt_assert_eq(pte_is_present(bo->map),
+				      bo->kind == VTTM_STOCK);
 		child_is_vmm(bo, ready[1], quit[0]);
 	}
+	if (beside)
+		end_reservation(holder);
 	close(ready[1]);
 	igt_assert_eq(read(ready[0], &works, 1), 1);
 	bo->refused = !works;
@@ -673,6 +704,8 @@ static const struct {
 	  mark_before_pte, 0, VTTM_BO_CACHED, NULL },
 	{ "i3-fork-copies-exposure", "A forked child is the VMM.",
 	  fork_copies_exposure, SIZE, VTTM_BO_CACHED, NULL },
+	{ "i3-fork-beside-a-reservation", "The same, of a BO that is reserved.",
+	  fork_copies_exposure, SIZE, VTTM_BO_CACHED, "beside" },
 	{ "i3-fork-child-keeps-bo", "A child keeps the BO the VMM freed.",
 	  fork_child_keeps_bo, SIZE, VTTM_BO_CACHED, NULL },
 	{ "i3-mremap-keeps-exposure", "The mapping is moved first.",

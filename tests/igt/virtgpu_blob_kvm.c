@@ -37,7 +37,7 @@
 
 #include "igt.h"
 #include "kvm.h"
-#include "pageflags.h"
+#include "pte.h"
 #include "virtgpu.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -203,7 +203,7 @@ static void *keep_touching(void *unused)
 {
 	while (!stop) {
 		fill_touch();
-		if (guest_runs && !page_is_mapped(setup.map))
+		if (guest_runs && !pte_is_present(setup.map))
 			gone++;
 	}
 	return unused;

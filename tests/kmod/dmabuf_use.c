@@ -10,6 +10,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 
@@ -24,6 +25,10 @@
 #endif
 
 static struct miscdevice dmabuf_use_dev;
+
+static int reserved;
+module_param(reserved, int, 0444);
+MODULE_PARM_DESC(reserved, "How many tasks keep a reservation");
 
 static void dmabuf_use_note(struct sg_table *sgt, struct dmabuf_use_look *look)
 {
@@ -260,6 +265,25 @@ put:
 	return ret;
 }
 
+static long dmabuf_use_ioctl_reserve(int fd)
+{
+	struct dma_buf *buf = dma_buf_get(fd);
+	int ret;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	ret = dma_resv_lock_interruptible(buf->resv, NULL);
+	if (ret)
+		goto put;
+	WRITE_ONCE(reserved, reserved + 1);
+	schedule_timeout_killable(20 * HZ);
+	WRITE_ONCE(reserved, reserved - 1);
+	dma_resv_unlock(buf->resv);
+put:
+	dma_buf_put(buf);
+	return ret;
+}
+
 /* misc_open() has left its own pointer here. */
 static int dmabuf_use_open(struct inode *inode, struct file *file)
 {
@@ -282,6 +306,8 @@ static long dmabuf_use_ioctl(struct file *file, unsigned int cmd,
 		return dmabuf_use_ioctl_hold(file, (void __user *)arg);
 	case DMABUF_USE_BUSY:
 		return dmabuf_use_ioctl_busy(file, arg);
+	case DMABUF_USE_RESERVE:
+		return dmabuf_use_ioctl_reserve(arg);
 	case DMABUF_USE_LOOK:
 		return dmabuf_use_ioctl_look((void __user *)arg);
 	case DMABUF_USE_FLIP:

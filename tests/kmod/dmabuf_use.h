@@ -45,5 +45,10 @@ struct dmabuf_use_hold {
  * file is closed; one for each. The argument is the dma-buf.
  */
 #define DMABUF_USE_BUSY _IO('D', 0x73)
+/*
+ * Keep the reservation until the task is killed, or 20 s are over; the parameter
+ * "reserved" counts who does. The argument is the dma-buf.
+ */
+#define DMABUF_USE_RESERVE _IO('D', 0x74)
 
 #endif

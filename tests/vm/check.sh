@@ -41,7 +41,8 @@ suite() {
 		"$(grep -c '^PASS ' "$RAW/$name.txt")" "$(grep -c '^FAIL ' "$RAW/$name.txt")" $(($(cpu_seconds) - cpu))
 }
 
-# has_result NAME: check-long.sh was stopped after this one, and goes on.
+# has_result NAME: check-long.sh, or this for debug kernels, was stopped after this one, and
+# goes on.
 has_result() {
 	[ -n "${RESUME:-}" ] && grep -qE '^PASS (vm-ends|naive-brings-the-kernel-down)' "$RAW/$1.txt" 2>/dev/null
 }
@@ -735,7 +736,8 @@ if [ "$only" = debug ]; then
 	for kernel in "${kernels[@]}"; do
 		pin_kernel "$kernel"
 	done
-	go_on "$*" "${kernels[@]}"
+	# Whichever kernels are asked for.
+	go_on '' "${ALL_KERNELS[@]}" 6.1-rt
 else
 	rm -rf "$RESULTS"
 fi

@@ -4,8 +4,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dmabuf.h"
 #include "igt.h"
+#include "param.h"
 
 static void dmabuf_use(unsigned long request, void *arg)
 {
@@ -59,6 +61,21 @@ int dmabuf_make_busy(int dmabuf)
 	igt_assert_fd(fd);
 	igt_assert_eq(ioctl(fd, DMABUF_USE_BUSY, dmabuf) ? -errno : 0, 0);
 	return fd;
+}
+
+pid_t dmabuf_keep_reserved(int dmabuf)
+{
+	pid_t pid = child_fork();
+
+	if (!pid) {
+		dmabuf_use(DMABUF_USE_RESERVE, (void *)(uintptr_t)dmabuf);
+		_exit(0);
+	}
+	for (int i = 0; !param_get("dmabuf_use", "reserved"); i++) {
+		igt_assert(i < 100);
+		usleep(100000);
+	}
+	return pid;
 }
 
 void dmabuf_flip(int dmabuf)

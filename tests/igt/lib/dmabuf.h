@@ -7,6 +7,7 @@
 #define TTM_PFNMAP_DMABUF_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "dmabuf_use.h"
 
@@ -18,6 +19,11 @@ int dmabuf_hold(int dmabuf, uint64_t *address);
 int dmabuf_hold_error(int dmabuf);
 /* Is used by a GPU until the returned file is closed. */
 int dmabuf_make_busy(int dmabuf);
+/*
+ * A child that keeps its reservation until it is killed, or 20 s are over: until then
+ * the parameter "reserved" of the module is 1.
+ */
+pid_t dmabuf_keep_reserved(int dmabuf);
 /* Inverts every 32-bit word by the kernel's mapping of it. */
 void dmabuf_flip(int dmabuf);
 

@@ -453,8 +453,7 @@ static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
  */
 static bool has_strayed(const struct kvm_guest *guest)
 {
-	return guest->run->exit_reason == KVM_EXIT_MMIO ||
-	       guest->run->exit_reason == KVM_EXIT_SHUTDOWN;
+	return guest->run->exit_reason == KVM_EXIT_MMIO;
 }
 
 /* ---- Running it -------------------------------------------------------- */

@@ -117,9 +117,9 @@ uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);
  * no progress because its memory is unmapped faster than KVM can map it: with @unmaps,
  * only what KVM answers while that does not change is counted.
  *
- * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds. If it is not in
- * its own code, where nothing can lead it, it would never end: -ENOTRECOVERABLE, with
- * its RIP. QEMU's SVM was seen to give a guest the state of its host: see
+ * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds, and when it leaves for
+ * memory that it does not have. If it is not in its own code, where nothing can lead it, it
+ * would never end, or has no reason to: -ENOTRECOVERABLE, with its RIP. QEMU's SVM was seen to give a guest the state of its host: see
  * Documentation/gpu/virtio-gpu-blobs.rst.
  */
 #define KVM_GUEST_WATCH		2

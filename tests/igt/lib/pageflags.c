@@ -12,9 +12,6 @@
 /* Not in the kernel's exported header, but stable since 2.6.31. */
 #define KPF_RESERVED_BIT 32
 
-#define PM_PRESENT_BIT 63
-#define PAGE_SHIFT 12
-
 /* Of a file with 64 bits for each page. */
 static uint64_t word_of(const char *path, uint64_t page)
 {
@@ -31,13 +28,6 @@ static uint64_t word_of(const char *path, uint64_t page)
 static uint64_t page_flags(uint64_t pfn)
 {
 	return word_of("/proc/kpageflags", pfn);
-}
-
-bool page_is_mapped(const void *address)
-{
-	uint64_t page = (uintptr_t)address >> PAGE_SHIFT;
-
-	return word_of("/proc/self/pagemap", page) >> PM_PRESENT_BIT & 1;
 }
 
 bool page_is_reserved(uint64_t pfn)

@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* This process has a PTE for the address. */
-bool page_is_mapped(const void *address);
 /* PG_reserved is set. */
 bool page_is_reserved(uint64_t pfn);
 /* The page is free in the page allocator. */

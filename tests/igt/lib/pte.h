@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a mapping is cached, as its PTE says: tests/kmod/pte_read.c.
+ * Is there a PTE, and how is a mapping cached, as it says: tests/kmod/pte_read.c, also of
+ * VM_PFNMAP mappings, which /proc/PID/pagemap leaves out.
  */
 #ifndef TTM_PFNMAP_PTE_H
 #define TTM_PFNMAP_PTE_H
+
+#include <stdbool.h>
 
 /*
  * Entries of the PAT as Linux programs it, which a PTE chooses by its bits PAT, PCD and
@@ -16,6 +19,8 @@ enum pte_cache {
 	PTE_CACHE_UC,
 };
 
+/* Of 4 KiB. Skips without the module. */
+bool pte_is_present(const volatile void *address);
 /* Of the page at @address, which is mapped. Asserts that; skips without the module. */
 enum pte_cache pte_cache(const volatile void *address);
 

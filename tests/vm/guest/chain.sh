@@ -46,24 +46,26 @@ l2_start() {
 	qemu=$!
 }
 
-# in_driver: the threads of L2's QEMU that are in the driver.
+# in_driver: the threads of L2's QEMU that are in the driver, and where, one a line.
 in_driver() {
 	for task in "/proc/$qemu/task"/*; do
-		! grep -qsE '[ +](virtio_gpu|ttm)_' "$task/stack" || echo "${task##*/}"
+		stack=$(tr '\n' ' ' <"$task/stack") || continue
+		case "$stack" in
+		*' virtio_gpu_'* | *' ttm_'*) echo "${task##*/} $stack" ;;
+		esac
 	done
 }
 
 # watch_driver: an L2 that hangs is tried again (check.sh), but not for the driver's fault: a
-# thread of QEMU that is there at two looks, when L2's time is nearly over.
+# thread of QEMU that is at the same place of it at two looks, when L2's time is nearly
+# over. Beginning with L2, it leaves /tmp/stuck.
 watch_driver() {
+	# Can this be read at all?
+	grep -q . "/proc/$qemu/task/$qemu/stack" || echo "no stack can be read" >/tmp/stuck
 	sleep $((l2_seconds - 30))
-	first=" $(in_driver | tr '\n' ' ')"
+	in_driver >/tmp/first
 	sleep 15
-	for thread in $(in_driver); do
-		case "$first" in
-		*" $thread "*) echo "FAIL driver-lets-go QEMU's thread $thread: $(tr '\n' ' ' </proc/$qemu/task/"$thread"/stack)" ;;
-		esac
-	done
+	in_driver | grep -Fxf /tmp/first >/tmp/stuck
 }
 
 # l2_says TEXT: L2 or its QEMU, before QEMU ends.
@@ -93,14 +95,16 @@ memslots() {
 # What L2 does with its blobs, and what this VM has to do with it.
 chain() {
 	l2_start chain
+	: >/tmp/stuck
+	watch_driver 2>/dev/null &
+	watcher=$!
 	l2_says 'mapped=' || echo "FAIL l2-maps L2 ended before it had mapped its blobs"
 	slots=$(memslots)
 	before=$(evictions)
-	watch_driver &
-	watcher=$!
 	wait $qemu
 	echo "QEMU: exit $?"
 	kill $watcher 2>/dev/null
+	check driver-lets-go "$(head -n 1 /tmp/stuck)" [ ! -s /tmp/stuck ]
 	evicted=$(($(evictions) - before))
 	mapped=$(field mapped "$l2.out")
 	wrong="$(field wrong-from-cpu "$l2.out") $(field wrong-from-gpu "$l2.out") $(field miscounted "$l2.out")"

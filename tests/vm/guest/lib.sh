@@ -83,12 +83,11 @@ nothing_owned() {
 	*-debug) ;;
 	*) return 0 ;;
 	esac
-	n=0
-	while [ "$(owned)" != 0 ] && [ $n -lt 3 ]; do
-		n=$((n + 1))
-		sleep 1
+	for try in 1 2 3; do
+		n=$(owned)
+		[ "$n" != 0 ] || break
+		sleep "$try"
 	done
-	n=$(owned)
 	if [ "$n" = 0 ]; then
 		echo "PASS page-owner-no-page-lost"
 	else
