@@ -319,7 +319,7 @@ gpu_stream() {
 	local VM_RUN=run-gpu-vm.sh
 	gpu_images "$1"
 	vm_suite gpu "$1" virtgpu_blob gpu gpu.sh \
-		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 780
+		ttm_blobs=1,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 900
 	vm_suite gpu "$1" virtgpu_blob.stock gpu gpu.sh \
 		ttm_blobs=0,virtgpu_blob_overcommit,virtgpu_blob_window,virtgpu_blob_kinds,virtgpu_blob_kvm,virtgpu_blob_late,virtgpu_blob_fuzz 600
 	# Debian's own driver, which ttm_blobs=0 is to be like.
