@@ -18,6 +18,10 @@
  * Description: The same, where what waits is the mapping of a new blob: the same calls
  *	with TTM and without
  *
+ * SUBTEST: late-signals
+ * Description: Who waits for the host gets signals that do not end it: the access works
+ *	when the host answers, and its data are right. Without TTM: a new mapping
+ *
  * SUBTEST: late-new
  * Description: A new blob can be mapped after the timeout, though the host has not
  *	answered. Without TTM: no bound
@@ -140,6 +144,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -342,6 +347,50 @@ static void test_kill_new(void)
 	if (!ttm)
 		igt_assert(gone_within(pid, 10));
 	wait_window_empty();
+}
+
+static volatile sig_atomic_t alarms;
+
+static void count_alarm(int sig)
+{
+	(void)sig;
+	alarms++;
+}
+
+static void use_host(void);
+
+static void test_signals(void)
+{
+	const struct itimerval often = {
+		.it_interval.tv_usec = 20000,
+		.it_value.tv_usec = 20000,
+	};
+	bool ttm = virtgpu_ttm_blobs();
+	uint64_t timeouts = 0;
+	pid_t pid;
+
+	timeout_ms(60000);
+	if (ttm) {
+		make_evicted();
+		timeouts = virtgpu_window_count("timeouts");
+	}
+	stall(true);
+	pid = child_fork();
+	if (!pid) {
+		signal(SIGALRM, count_alarm);
+		igt_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+		use_host();
+		_exit(alarms ? 0 : 1);
+	}
+	igt_assert(!gone_within(pid, 2));
+	stall(false);
+	igt_assert(gone_within(pid, 30));
+	igt_assert_eq(gone_status, 0);
+	if (!ttm)
+		return;
+	igt_assert_eq_u64(virtgpu_window_count("timeouts"), timeouts);
+	igt_assert_eq(map[0][0], 1);
+	free_blobs();
 }
 
 static void test_new(void)
@@ -1589,6 +1638,8 @@ int igt_main()
 	igt_describe(
 		"Kill a process that waits to map a new blob (twin: within)");
 	igt_subtest("late-kill-new") test_kill_new();
+	igt_describe("regression: signals for a process that waits");
+	igt_subtest("late-signals") test_signals();
 	igt_describe("A new blob that the host does not map (twin: within)");
 	igt_subtest("late-new") test_new();
 	igt_describe("An access that the host does not answer (twin: within)");
