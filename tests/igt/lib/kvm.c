@@ -435,25 +435,38 @@ static bool watch_begin(timer_t *timer)
 	       !timer_settime(*timer, 0, &often, NULL);
 }
 
+/* 0 if KVM does not tell. */
+static uint64_t rip_of(const struct kvm_guest *guest)
+{
+	struct kvm_regs regs;
+
+	return ioctl(guest->vcpu_fd, KVM_GET_REGS, &regs) ? 0 : regs.rip;
+}
+
 static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
 {
 	const size_t size = code[guest->mode].end - code[guest->mode].start;
-	struct kvm_regs regs;
 
-	if (ioctl(guest->vcpu_fd, KVM_GET_REGS, &regs) ||
-	    (regs.rip >= KVM_GUEST_CODE && regs.rip < KVM_GUEST_CODE + size))
-		return false;
-	*rip = regs.rip;
-	return true;
+	*rip = rip_of(guest);
+	/* Behind its last instruction, which is HLT, it is not. */
+	return *rip && (*rip < KVM_GUEST_CODE || *rip > KVM_GUEST_CODE + size);
 }
 
 /*
  * Has it left in a way that its code never does? With its host's state the CPU may look for
- * page tables where no memory is.
+ * page tables where no memory is, and run whatever it takes for the host's code.
  */
 static bool has_strayed(const struct kvm_guest *guest)
 {
-	return guest->run->exit_reason == KVM_EXIT_MMIO;
+	switch (guest->run->exit_reason) {
+	case KVM_EXIT_HLT:
+		return !guest_params(guest)->halted;
+	case KVM_EXIT_MMIO:
+	case KVM_EXIT_INTERNAL_ERROR:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* ---- Running it -------------------------------------------------------- */
@@ -552,6 +565,8 @@ void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 	result->bad_value = params->bad_value;
 	result->finished = !result->err && params->halted &&
 			   result->exit_reason == KVM_EXIT_HLT;
+	if (!result->err && !result->finished)
+		result->rip = rip_of(guest);
 	guest->retries += result->retries;
 	if (result->retries)
 		igt_info("%u spurious -EFAULT of KVM_RUN, repeated\n",
@@ -586,6 +601,9 @@ const char *kvm_guest_result_str(const struct kvm_guest_result *result)
 		len += snprintf(text + len, sizeof(text) - len,
 				", detail %#llx",
 				(unsigned long long)result->detail);
+	if (result->rip)
+		len += snprintf(text + len, sizeof(text) - len, ", at %#llx",
+				(unsigned long long)result->rip);
 	if (result->mismatch)
 		snprintf(text + len, sizeof(text) - len,
 			 ", guest read %#x in page %u word %u",

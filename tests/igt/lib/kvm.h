@@ -81,6 +81,7 @@ struct kvm_guest_result {
 	uint32_t exit_reason;	/* KVM_EXIT_* of the last exit */
 	uint32_t suberror;	/* if KVM_EXIT_INTERNAL_ERROR */
 	uint64_t detail;	/* its first datum, hardware reason, MMIO address, RIP */
+	uint64_t rip;		/* where a guest is that left, and has not finished */
 	unsigned int retries;	/* spurious -EFAULTs of this run */
 };
 
@@ -117,9 +118,9 @@ uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);
  * no progress because its memory is unmapped faster than KVM can map it: with @unmaps,
  * only what KVM answers while that does not change is counted.
  *
- * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds, and when it leaves for
- * memory that it does not have. If it is not in its own code, where nothing can lead it, it
- * would never end, or has no reason to: -ENOTRECOVERABLE, with its RIP. QEMU's SVM was seen to give a guest the state of its host: see
+ * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds, and when it leaves as its
+ * code never does. If it is not in its own code, where nothing can lead it, it would never
+ * end, or has no reason to: -ENOTRECOVERABLE, with its RIP. QEMU's SVM was seen to give a guest the state of its host: see
  * Documentation/gpu/virtio-gpu-blobs.rst.
  */
 #define KVM_GUEST_WATCH		2
