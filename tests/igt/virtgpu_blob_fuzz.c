@@ -542,8 +542,11 @@ static void hostile_mix(void)
 		     "the window was large enough\n");
 }
 
-/* The guest goes from its code to a place of its memory, where there is @then. */
-static void lost_guest(const char *then, size_t size)
+/*
+ * The guest goes from its code to a place of its memory, where there is @then, and ends
+ * @behind it.
+ */
+static void lost_guest(const char *then, size_t size, uint64_t behind)
 {
 	static const char jump[] = "\xe9\xfb\x2f\x00";
 	const uint64_t place = KVM_GUEST_CODE + 0x3000;
@@ -556,7 +559,7 @@ static void lost_guest(const char *then, size_t size)
 	guest->watched = true;
 	kvm_guest_run(guest, &job, &result);
 	igt_assert_eq(result.err, -ENOTRECOVERABLE);
-	igt_assert_eq_u64(result.detail, place);
+	igt_assert_eq_u64(result.detail, place + behind);
 	kvm_guest_destroy(guest);
 }
 
@@ -588,9 +591,10 @@ static void subtests(void)
 	igt_describe("control: a guest that is outside of its code.");
 	igt_subtest("control-a-lost-guest-is-seen")
 	{
-		/* To itself; and a load from where there is no memory. */
-		lost_guest("\xeb\xfe", 2);
-		lost_guest("\xa1\x00\x00\x00\x50", 5);
+		/* To itself; a load from where there is no memory; a halt. */
+		lost_guest("\xeb\xfe", 2, 0);
+		lost_guest("\xa1\x00\x00\x00\x50", 5, 0);
+		lost_guest("\xf4", 1, 1);
 	}
 }
 

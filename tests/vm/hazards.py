@@ -102,7 +102,7 @@ TITLE = {
 }
 TRIED = {
     "hazards": "with {} swapouts of the three\nrelease races together and {} rounds of the hostile mix.",
-    "blobs": "with {1} rounds of the\nhostile mix.",
+    "blobs": "with {1} rounds of the\nhostile mix, 20 at most with the stock driver.",
     "intel": "in Bochs: EPT, and a nested\nguest whose virtual-APIC page is in a BO.",
 }
 NAIVE = """\

@@ -435,21 +435,28 @@ static bool watch_begin(timer_t *timer)
 	       !timer_settime(*timer, 0, &often, NULL);
 }
 
-/* 0 if KVM does not tell. */
-static uint64_t rip_of(const struct kvm_guest *guest)
+/* False, and @rip stays as it is, if KVM does not tell. */
+static bool rip_of(const struct kvm_guest *guest, uint64_t *rip)
 {
 	struct kvm_regs regs;
 
-	return ioctl(guest->vcpu_fd, KVM_GET_REGS, &regs) ? 0 : regs.rip;
+	if (ioctl(guest->vcpu_fd, KVM_GET_REGS, &regs))
+		return false;
+	*rip = regs.rip;
+	return true;
 }
 
-static bool is_lost(const struct kvm_guest *guest, uint64_t *rip)
+static bool is_lost(const struct kvm_guest *guest, uint64_t *at)
 {
 	const size_t size = code[guest->mode].end - code[guest->mode].start;
+	uint64_t rip;
 
-	*rip = rip_of(guest);
 	/* Behind its last instruction, which is HLT, it is not. */
-	return *rip && (*rip < KVM_GUEST_CODE || *rip > KVM_GUEST_CODE + size);
+	if (!rip_of(guest, &rip) ||
+	    (rip >= KVM_GUEST_CODE && rip <= KVM_GUEST_CODE + size))
+		return false;
+	*at = rip;
+	return true;
 }
 
 /*
@@ -566,7 +573,7 @@ void kvm_guest_run(struct kvm_guest *guest, const struct kvm_guest_job *job,
 	result->finished = !result->err && params->halted &&
 			   result->exit_reason == KVM_EXIT_HLT;
 	if (!result->err && !result->finished)
-		result->rip = rip_of(guest);
+		rip_of(guest, &result->rip);
 	guest->retries += result->retries;
 	if (result->retries)
 		igt_info("%u spurious -EFAULT of KVM_RUN, repeated\n",

@@ -58,14 +58,15 @@ in_driver() {
 
 # watch_driver: an L2 that hangs is tried again (check.sh), but not for the driver's fault: a
 # thread of QEMU that is at the same place of it at two looks, when L2's time is nearly
-# over. Beginning with L2, it leaves /tmp/stuck.
+# over. (The stack of one that runs just then cannot be read.) Beginning with L2, it leaves
+# /tmp/stuck.
 watch_driver() {
 	# Can this be read at all?
-	grep -q . "/proc/$qemu/task/$qemu/stack" || echo "no stack can be read" >/tmp/stuck
+	grep -q . /proc/self/stack || echo "no stack can be read" >>/tmp/stuck
 	sleep $((l2_seconds - 30))
 	in_driver >/tmp/first
 	sleep 15
-	in_driver | grep -Fxf /tmp/first >/tmp/stuck
+	in_driver | grep -Fxf /tmp/first >>/tmp/stuck
 }
 
 # l2_says TEXT: L2 or its QEMU, before QEMU ends.

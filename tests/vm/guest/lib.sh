@@ -83,10 +83,10 @@ nothing_owned() {
 	*-debug) ;;
 	*) return 0 ;;
 	esac
-	for try in 1 2 3; do
+	for pause in 0 1 3; do
+		sleep $pause
 		n=$(owned)
 		[ "$n" != 0 ] || break
-		sleep "$try"
 	done
 	if [ "$n" = 0 ]; then
 		echo "PASS page-owner-no-page-lost"

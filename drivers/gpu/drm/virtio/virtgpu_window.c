@@ -1110,8 +1110,9 @@ static void virtio_gpu_range_farewell(struct virtio_gpu_range *range,
 	    (!virtio_gpu_range_asked(range) && !virtio_gpu_range_mapped(range)))
 		return;
 	WRITE_ONCE(range->told, true);
-	*heard = *heard && virtio_gpu_window_farewell_wait(
-				   window, last, READ_ONCE(vq->num_free) >= 2);
+	*heard = *heard && time_before(jiffies, last) &&
+		 virtio_gpu_window_farewell_wait(window, last,
+						 READ_ONCE(vq->num_free) >= 2);
 	if (*heard)
 		virtio_gpu_range_unmap_last(range);
 }
@@ -1164,8 +1165,10 @@ struct virtio_gpu_awaited {
 	struct virtio_gpu_patience patience; /* with the next one */
 };
 
+/* @waits: the caller will. */
 static void virtio_gpu_window_await(struct virtio_gpu_window *window,
-				    struct virtio_gpu_awaited *awaited)
+				    struct virtio_gpu_awaited *awaited,
+				    bool waits)
 {
 	struct virtio_gpu_range *range;
 
@@ -1174,9 +1177,14 @@ static void virtio_gpu_window_await(struct virtio_gpu_window *window,
 		.returned = window->returned,
 	};
 	virtio_gpu_patience_begin(window, &awaited->patience);
-	list_for_each_entry(range, &window->leaving, link)
-		if (!awaited->leaving++)
-			awaited->patience = range->patience;
+	list_for_each_entry(range, &window->leaving, link) {
+		if (awaited->leaving++)
+			continue;
+		/* It counts from the first one that waits, for all. */
+		if (waits && !range->patience.end)
+			range->patience.end = virtio_gpu_patience_end();
+		awaited->patience = range->patience;
+	}
 	awaited->closed = !list_empty(&window->closed);
 }
 
@@ -1225,7 +1233,7 @@ static int virtio_gpu_window_try(struct virtio_gpu_window *window,
 	/* What is free by then the host may still show another blob at. */
 	ret = window->stopped ? -ENODEV :
 				drm_mm_insert_node(&window->mm, node, size);
-	virtio_gpu_window_await(window, awaited);
+	virtio_gpu_window_await(window, awaited, ret == -ENOSPC);
 	if (ret == -ENOSPC && (awaited->leaving || awaited->closed))
 		ret = -EAGAIN;
 	spin_unlock(&window->lock);
