@@ -604,7 +604,7 @@ debug_stream() {
 # PREEMPT_RT: locks that sleep, softirqs that are preempted. Its KVM wants a TSC of
 # constant rate, which TCG has and does not offer.
 RT_PROGRAMS='ttm_pfnmap_quarantine ttm_pfnmap_lifetime ttm_pfnmap_kvm_move'
-RT_CPU='-accel tcg,thread=multi -cpu max,+invtsc,x-force-features=on,migratable=off -smp 2'
+RT_CPU='-accel tcg,thread=multi -cpu max,+invtsc,x-force-features=on,migratable=off -smp 3'
 
 plan_rt() {
 	local program

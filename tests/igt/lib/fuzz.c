@@ -71,9 +71,8 @@ void fuzz_tell_done(const struct fuzz_done *done, const struct fuzz_kind *kinds,
 		igt_info("%s%s %lu", i ? ", " : "", kinds[i].name,
 			 done->steps[i]);
 	igt_info(
-		"\n%lu words and %lu pages of guests compared, %lu turns of guests, %lu guests lost by the emulated CPU\n",
-		done->host_words, done->guest_pages, done->guest_turns,
-		done->guests_lost);
+		"\n%lu words and %lu pages of guests compared, %lu turns of guests\n",
+		done->host_words, done->guest_pages, done->guest_turns);
 }
 
 void fuzz_assert_done(const struct fuzz_done *done,
@@ -88,7 +87,6 @@ void fuzz_assert_done(const struct fuzz_done *done,
 	igt_assert_lt_u64(0, done->host_words);
 	igt_assert_lt_u64(0, done->guest_pages);
 	igt_assert_lt_u64(0, done->guest_turns);
-	igt_assert_lte_u64(done->guests_lost, 2 + fuzz_options.rounds / 5);
 }
 
 /* A file of /proc, indented. */

@@ -50,8 +50,6 @@ struct fuzz_done {
 	_Atomic unsigned long steps[32]; /* of each kind */
 	/* What was compared, and how often guests in the background were through. */
 	_Atomic unsigned long host_words, guest_pages, guest_turns;
-	/* Guests that the emulated CPU lost. */
-	_Atomic unsigned long guests_lost;
 };
 
 /* A line of the kinds, and one of what was compared. */

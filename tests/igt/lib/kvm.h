@@ -120,8 +120,8 @@ uint32_t kvm_guest_word(uint32_t seed, uint32_t page, uint32_t word);
  *
  * A guest that is @watched is looked at each KVM_GUEST_WATCH seconds, and when it leaves as its
  * code never does. If it is not in its own code, where nothing can lead it, it would never
- * end, or has no reason to: -ENOTRECOVERABLE, with its RIP. QEMU's SVM was seen to give a
- * guest the state of its host: see Documentation/gpu/virtio-gpu-blobs.rst.
+ * end, or has no reason to: -ENOTRECOVERABLE, with its RIP. QEMU's CPU 0 does that: see "The
+ * emulated CPU" in Documentation/gpu/ttm-pfnmap.rst.
  */
 #define KVM_GUEST_WATCH		2
 #define KVM_GUEST_RETRIES	16
