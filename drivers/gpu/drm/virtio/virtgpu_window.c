@@ -737,6 +737,13 @@ bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window)
 	return window && READ_ONCE(window->stopped);
 }
 
+static void virtio_gpu_window_wake(struct virtio_gpu_device *vgdev)
+{
+	wake_up_all(&vgdev->window->wait);
+	wake_up_all(&vgdev->ctrlq.ack_queue);
+	wake_up_all(&vgdev->resp_wq);
+}
+
 /**
  * virtio_gpu_window_stop - the device is about to be unplugged
  * @vgdev: the device, with a window or without
@@ -756,9 +763,7 @@ void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev)
 	spin_lock(&window->lock);
 	WRITE_ONCE(window->stopped, true);
 	spin_unlock(&window->lock);
-	wake_up_all(&window->wait);
-	wake_up_all(&vgdev->ctrlq.ack_queue);
-	wake_up_all(&vgdev->resp_wq);
+	virtio_gpu_window_wake(vgdev);
 }
 
 static int virtio_gpu_window_timed_out(struct virtio_gpu_window *window,
@@ -841,15 +846,33 @@ int virtio_gpu_window_lock(struct virtio_gpu_window *window,
 
 /* ---- Who gets room next ------------------------------------------------ */
 
+/*
+ * The kernel breaks the queues of a device before it resets it, when it powers off or
+ * restarts, or when the device was pulled: then the device is about to go.
+ */
+static bool virtio_gpu_window_broken(struct virtio_gpu_device *vgdev)
+{
+	struct virtio_gpu_window *window = vgdev->window;
+
+	if (likely(!virtqueue_is_broken(vgdev->ctrlq.vq)))
+		return false;
+	if (!READ_ONCE(window->stopped)) {
+		WRITE_ONCE(window->stopped, true);
+		virtio_gpu_window_wake(vgdev);
+	}
+	return true;
+}
+
 /**
  * virtio_gpu_window_slots - free slots of the control queue that a command waits for
- * @vgdev: the device, with a window or without
+ * @vgdev: the device, with a window or without, and not unplugged
  * @vbuf: the command
  * @slots: what it takes
  *
  * Context: Any. The answer may be outdated; who is held up is woken up by
  * virtio_gpu_window_leave_line().
- * Return: the number of slots.
+ * Return: the number of slots, more than any queue has if it is broken: who waits for
+ * those gives up.
  */
 unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
 				     const struct virtio_gpu_vbuffer *vbuf,
@@ -857,7 +880,11 @@ unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
 {
 	struct virtio_gpu_window *window = vgdev->window;
 
-	if (!window || vbuf->range || list_empty(&window->line) ||
+	if (!window)
+		return slots;
+	if (virtio_gpu_window_broken(vgdev))
+		return UINT_MAX;
+	if (vbuf->range || list_empty(&window->line) ||
 	    READ_ONCE(window->closer) == current)
 		return slots;
 	return clamp(slots + VIRTIO_GPU_WINDOW_SLOTS, slots,
