@@ -506,6 +506,7 @@ static void hostile_mix(void)
 	}
 	igt_assert_eq_u64(report->stranger_words, 0);
 	igt_assert_eq_u64(report->wrong_data, 0);
+	igt_assert_eq_u64(report->done.guests_lost, 0);
 	/* One round that is replayed need not have all of it. */
 	if (fuzz_options.rounds >= ROUNDS)
 		fuzz_assert_done(&report->done, kinds, KINDS);

@@ -239,9 +239,9 @@ static void with_threads(void)
 
 static void move_to_another_cpu(unsigned int round)
 {
-	const unsigned long mask = 1ul << (round & 1);
+	const unsigned long mask = 2ul << (round & 1);
 
-	/* Fails where there is one CPU: then there is nothing to move to. */
+	/* Fails where there are not so many: then there is nothing to move to. */
 	syscall(SYS_sched_setaffinity, 0, sizeof(mask), &mask);
 }
 

@@ -35,6 +35,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -411,9 +412,11 @@ static void hibernate(struct kvm_bo *bo, const void *arg)
 	struct kvm_guest *guest = kvm_guest_create(KVM_GUEST_FLAT32);
 	struct kvm_guest_job job = kvm_bo_job(bo, KVM_OP_WRITE, SEED);
 	struct vttm_counters before, after;
+	cpu_set_t cpus;
 	int ret;
 
 	(void)arg;
+	igt_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	kvm_guest_map(guest, KVM_GUEST_GPA, bo->map, bo->size);
 	/* One BO goes into quarantine, if there is one, the next stays. */
 	if (!kvm_bo_guest(bo, guest, &job) || !churn(bo, guest, ~SEED))
@@ -424,6 +427,8 @@ static void hibernate(struct kvm_bo *bo, const void *arg)
 	igt_assert_eq(lseek(log, 0, SEEK_END), 0);
 	igt_assert_eq(write_file("/sys/power/disk", "test_resume"), 0);
 	ret = write_file("/sys/power/state", "disk");
+	/* Not on CPU 0, the only one there was meanwhile. */
+	igt_assert_eq(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 	/* 6.1 opens the device exclusively, which the swap on it forbids. */
 	igt_info("hibernation: %s\n",
 		 ret ? "written, this kernel cannot read it back" :

@@ -446,6 +446,7 @@ static void check_players(const struct players *players, bool killed,
 			     "player %u failed, wait status %#x\n", i, status);
 	}
 	igt_assert_eq_u64(report->wrong, 0);
+	igt_assert_eq_u64(report->done.guests_lost, 0);
 }
 
 /* Of the device, when the round began. */

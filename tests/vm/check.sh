@@ -141,7 +141,7 @@ COUNTED+=' ttm_pfnmap_quarantine ttm_pfnmap_lifetime_nokvm ttm_pfnmap_refs ttm_p
 HAZARDS='hazard.naive hazard.reserved hazard.counted
 	fuzz.naive fuzz.reserved fuzz.reuse fuzz.counted
 	memory.reserved memory.counted vfio.naive vfio.counted'
-# For machines whose scripts do one thing after another, and load modules again and again: two
+# For machines whose scripts do one thing after another, and load modules again and again:
 # emulated CPUs wait for each other at each.
 ONE_CPU='-accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 1'
 # The modules of their machines.
@@ -289,7 +289,7 @@ GPU_IOMMU='-device intel-iommu,intremap=off -global virtio-gpu-gl-device.iommu_p
 
 gpu_image() {
 	"$VM_DIR/build-mesa.sh"
-	FILES=mesa/venus_map:mesa/virgl_map:tools/lost_mapping.so:tools/verify_pages "$VM_DIR/initramfs.sh" "$1" gpu ours \
+	FILES=mesa/venus_map:mesa/virgl_map:tools/lost_mapping.so:tools/verify_pages:tools/unplug_use "$VM_DIR/initramfs.sh" "$1" gpu ours \
 		virtio_pci virtio_blk ext4 crc32c_generic virtio-gpu kvm-amd
 }
 
@@ -351,11 +351,32 @@ guest_stream() {
 		refused,virtgpu_blob_guest,only=guest-kvm-.* 240
 	vm_suite gpu "$1" fbdev gpu fbdev.sh ttm_blobs=1 180
 	vm_suite gpu "$1" fbdev.stock gpu fbdev.sh ttm_blobs=0 180
+	vm_suite gpu "$1" poweroff gpu poweroff.sh ttm_blobs=1 120
+	poweroff_stock "$1"
 	mesa_suite "$1" mesa ttm_blobs=1
 	mesa_suite "$1" mesa.stock ttm_blobs=0
 	VM_RUN=run-chain-vm.sh
 	chain_suite "$1" chain ttm_blobs=1 900
 	chain_suite "$1" chain.stock ttm_blobs=0 600
+}
+
+# poweroff_stock KERNEL: the stock driver warns, if it has room in its queue at that moment.
+poweroff_stock() {
+	local name=gpu.$1.poweroff.stock try said
+	! has_result "$name" || return 0
+	for try in 1 2 3 4; do
+		rm -f "$RAW/$name.txt"
+		VM_ANNOUNCED=$VM_DIR/guest/poweroff.announced vm_suite gpu "$1" poweroff.stock gpu \
+			poweroff.sh ttm_blobs=0 120
+		! said=$(grep -s -m 1 -o 'WARNING: .*virtio_gpu_queue_[a-z_]*' "$BUILD/$1/vm/$name.console") || break
+	done
+	# Or the machine did not end, and is missed.
+	[ -f "$RAW/$name.txt" ] || return 0
+	if [ -n "$said" ]; then
+		echo "PASS poweroff-warns in machine $try: $said"
+	else
+		echo "SKIP poweroff-warns its queue was full in each of $try machines"
+	fi >>"$RAW/$name.txt"
 }
 
 # renderer_silent NAME: Mesa ended programs of Venus, for their renderer, a process of the
@@ -466,7 +487,7 @@ plan_kernel() {
 	plan pressure "$1" ttm_pfnmap_pressure
 	for program in virtgpu_blob virtgpu_blob.stock virtgpu_blob.debian virtgpu_guest.debian virtgpu_window64 virtgpu_window64.stock \
 		virtgpu_guest virtgpu_guest.stock virtgpu_guest.iommu virtgpu_guest.counted virtgpu_guest.refused \
-		unplug.stock fbdev fbdev.stock mesa mesa.stock chain chain.stock; do
+		unplug.stock fbdev fbdev.stock poweroff poweroff.stock mesa mesa.stock chain chain.stock; do
 		plan gpu "$1" "$program"
 	done
 }

@@ -23,7 +23,8 @@ out=${VM_OUT:-$name}
 vm=$BUILD/$kernel/vm
 seconds=$((${VM_SECONDS:-300} * TIMEOUT))
 # Without ERMS and FSRM Linux does not clear pages and copy memory by the byte, which takes an
-# emulator longer than by the word.
+# emulator longer than by the word. Of several CPUs the first has no programs (guest/init), for
+# it loses guests of KVM: see "The emulated CPU" in Documentation/gpu/ttm-pfnmap.rst.
 read -r -a cpu <<<"${VM_CPU:--accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 3}"
 read -r -a more <<<"${VM_QEMU:-}"
 # no_timer_check: where the host is busy, the emulated timer comes too late for it.
@@ -31,9 +32,6 @@ append="console=ttyS0,115200 ${VM_LOGLEVEL:-ignore_loglevel} panic=-1 no_timer_c
 append+=" rig.script=$script rig.args=${VM_ARGS:-} ${VM_APPEND:-}"
 if [ "${VM_MACHINE:-qemu}" = qemu ] && [[ " ${cpu[*]} " =~ \ -smp\ ([0-9]+)\  ]]; then
 	append+=" rig.cpus=${BASH_REMATCH[1]}"
-	# Programs run on the others, for an emulated CPU 0 loses guests of KVM as soon as there
-	# is another CPU: see "The emulated CPU" in Documentation/gpu/ttm-pfnmap.rst.
-	[ "${BASH_REMATCH[1]}" -eq 1 ] || append+=" isolcpus=0"
 fi
 
 # What runs in the root tree, by VM_MACHINE.

@@ -31,7 +31,7 @@ said() {
 	fi
 }
 
-vm() { VM_OUT=self-test.$1 VM_ARGS=$1 VM_SECONDS=${2:-120} "$VM_DIR/run-vm.sh" "$kernel" self-test self-test.sh; }
+vm() { VM_OUT=self-test.${1%%,*} VM_ARGS=$1 VM_SECONDS=${2:-120} "$VM_DIR/run-vm.sh" "$kernel" self-test self-test.sh; }
 
 # results: what results.py makes of this suite's text and of these allowed skips.
 results() {
@@ -70,12 +70,28 @@ says() {
 	expect "$name" "$text" results
 }
 
-FILES='' "$VM_DIR/initramfs.sh" "$kernel" self-test stock drm >&2
+FILES=tools/lost_guest "$VM_DIR/initramfs.sh" "$kernel" self-test stock drm kvm-amd >&2
 expect vm-hang "the VM $kernel self-test.hang hung" vm hang 30
 expect vm-death "died before the script" vm die
 expect vm-splat "BUG: Bad page state in process self-test" vm splat
 expect vm-script-fails "self-test.sh failed in VM" vm fail
 expect vm-args-with-a-space 'VM_ARGS="pass twice" holds white space' vm 'pass twice'
+# An emulated CPU that loses guests takes the machine with it, or not.
+if vm lost,0 >"$dir/said" 2>&1 </dev/null; then
+	echo "SKIP first-cpu-loses-guests this QEMU kept it: CPU 0 can have programs again"
+elif lost=$(grep -am 1 '^lost in' "$BUILD/$kernel/vm/self-test.lost.out"); then
+	echo "PASS first-cpu-loses-guests $lost"
+elif grep -q '^it runs' "$BUILD/$kernel/vm/self-test.lost.out" &&
+	grep -qE 'the VM .* (hung|died)|is not clean' "$dir/said"; then
+	echo "PASS first-cpu-loses-guests $(tail -n 1 "$dir/said")"
+else
+	echo "FAIL first-cpu-loses-guests $(tail -n 1 "$dir/said")"
+fi
+if vm lost,1 >"$dir/said" 2>&1 </dev/null; then
+	echo "PASS other-cpus-keep-guests"
+else
+	echo "FAIL other-cpus-keep-guests $(tail -n 1 "$dir/said")"
+fi
 expect unknown-kernel "KERNEL=5.10 is not known" make -C "$REPO" KERNEL=5.10 check
 
 : >"$dir/allowed"

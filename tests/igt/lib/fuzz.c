@@ -87,6 +87,7 @@ void fuzz_assert_done(const struct fuzz_done *done,
 	igt_assert_lt_u64(0, done->host_words);
 	igt_assert_lt_u64(0, done->guest_pages);
 	igt_assert_lt_u64(0, done->guest_turns);
+	igt_assert_eq_u64(done->guests_lost, 0);
 }
 
 /* A file of /proc, indented. */

@@ -50,6 +50,8 @@ struct fuzz_done {
 	_Atomic unsigned long steps[32]; /* of each kind */
 	/* What was compared, and how often guests in the background were through. */
 	_Atomic unsigned long host_words, guest_pages, guest_turns;
+	/* Guests that were not where their code is, which nothing excuses. */
+	_Atomic unsigned long guests_lost;
 };
 
 /* A line of the kinds, and one of what was compared. */

@@ -315,10 +315,13 @@ static struct kvm_guest_job slot_job(const struct fuzz_player *p,
 }
 
 /* Nothing leads it out of its code: a CPU that does not do what it should. */
-static void assert_not_lost(const struct kvm_guest_result *result)
+static void assert_not_lost(struct fuzz_player *p,
+			    const struct kvm_guest_result *result)
 {
-	igt_assert_f(result->err != -ENOTRECOVERABLE,
-		     "the guest is at %#llx, not in its code\n",
+	if (result->err != -ENOTRECOVERABLE)
+		return;
+	p->done->guests_lost++;
+	igt_assert_f(false, "the guest is at %#llx, not in its code\n",
 		     (unsigned long long)result->detail);
 }
 
@@ -341,7 +344,7 @@ bool fuzz_guest_write(struct fuzz_player *p)
 	memory = p->places[slot->place].memory;
 	job = slot_job(p, slot, KVM_OP_WRITE, fresh_seed(p));
 	kvm_guest_run(p->guest, &job, &result);
-	assert_not_lost(&result);
+	assert_not_lost(p, &result);
 	if (!slot_intact(p, slot)) {
 		/* It wrote to whatever is there now, if anything. */
 		if (memory)
@@ -371,7 +374,7 @@ bool fuzz_guest_verify(struct fuzz_player *p)
 	if (seeds[0] == FUZZ_UNKNOWN)
 		return false;
 	kvm_guest_run(p->guest, &job, &result);
-	assert_not_lost(&result);
+	assert_not_lost(p, &result);
 	p->done->guest_pages += result.done;
 	if (result.mismatch)
 		p->rules->wrong("guest", slot->first + result.bad_page,
@@ -419,7 +422,7 @@ bool fuzz_guest_stop(struct fuzz_player *p)
 		return false;
 	p->stop = true;
 	igt_assert_eq(pthread_join(p->thread, NULL), 0);
-	assert_not_lost(&p->last);
+	assert_not_lost(p, &p->last);
 	if (slot_intact(p, slot) && p->last.mismatch)
 		p->rules->wrong("guest", slot->first + p->last.bad_page,
 				p->last.bad_value,
