@@ -170,6 +170,31 @@ p << vq_full.p;
 @@
 hook("vq_full")
 
+@vq_broken@
+identifier vgdev, vbuf, fence, slots, ret;
+symbol idx;
+position p;
+@@
+ static int virtio_gpu_queue_ctrl_sgs(struct virtio_gpu_device *vgdev,
+	struct virtio_gpu_vbuffer *vbuf, struct virtio_gpu_fence *fence,
+	int slots, ...)
+ {
+ <+...
++if (ret && virtio_gpu_window_broken(vgdev)) {
++	spin_unlock(&vgdev->ctrlq.qlock);
++	virtio_gpu_window_drop(vgdev, vbuf, fence);
++	drm_dev_exit(idx);
++	return -ENODEV;
++}
+ WARN_ON@p(ret);
+ ...+>
+ }
+
+@script:python@
+p << vq_broken.p;
+@@
+hook("vq_broken")
+
 @vq_heard@
 expression vgdev, vbuf;
 position p;

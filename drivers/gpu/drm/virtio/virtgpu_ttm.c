@@ -896,9 +896,9 @@ static void virtio_gpu_window_send_event(struct virtio_gpu_device *vgdev,
 
 /**
  * virtio_gpu_window_dead - a command could not be sent any more
- * @vgdev: the device, unplugged
+ * @vgdev: the device, unplugged or about to be
  * @vbuf: the command
- * @fence: that of the command, or NULL
+ * @fence: that of the command, not emitted, or NULL
  *
  * The stock driver forgets the objects that the command holds. Theirs would be the
  * last references to blobs, without which the window cannot be taken down. User
@@ -920,13 +920,52 @@ void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
 	virtio_gpu_array_put_free(vbuf->objs);
 }
 
+/* With the lock of the fences. @fence was emitted: it is in their list. */
+static void virtio_gpu_window_end_fence(struct virtio_gpu_device *vgdev,
+					struct virtio_gpu_fence *fence)
+{
+	lockdep_assert_held(&vgdev->fence_drv.lock);
+	dma_fence_set_error(&fence->f, -ENODEV);
+	dma_fence_signal_locked(&fence->f);
+	virtio_gpu_window_send_event(vgdev, fence);
+	list_del(&fence->node);
+	dma_fence_put(&fence->f);
+}
+
+/**
+ * virtio_gpu_window_drop - a command that the queue did not take, for it was just broken
+ * @vgdev: the device, with a window
+ * @vbuf: the command; freed
+ * @fence: that of the command, emitted, or NULL
+ *
+ * As virtio_gpu_window_dead(), for a command that was nearly sent: its objects are not
+ * reserved any more.
+ *
+ * Context: Process, without locks.
+ */
+void virtio_gpu_window_drop(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf,
+			    struct virtio_gpu_fence *fence)
+{
+	unsigned long flags;
+
+	if (fence) {
+		spin_lock_irqsave(&vgdev->fence_drv.lock, flags);
+		virtio_gpu_window_end_fence(vgdev, fence);
+		spin_unlock_irqrestore(&vgdev->fence_drv.lock, flags);
+	}
+	virtio_gpu_array_put_free(vbuf->objs);
+	free_vbuf(vgdev, vbuf);
+}
+
 /**
  * virtio_gpu_window_gives_up - does a command that found the queue full give up?
  * @vgdev: the device
  * @vbuf: the command; freed if so
  * @fence: that of the command, or NULL; then the command's objects are not reserved
  *
- * The device is about to be unplugged, and that would wait for it.
+ * The device is about to be unplugged, and that would wait for it; or the queue, which
+ * need not be full, is broken.
  *
  * Context: Process.
  * Return: true if it is not to be sent any more.
@@ -967,13 +1006,8 @@ static void virtio_gpu_window_signal(struct virtio_gpu_device *vgdev)
 	unsigned long flags;
 
 	spin_lock_irqsave(&drv->lock, flags);
-	list_for_each_entry_safe(fence, next, &drv->fences, node) {
-		dma_fence_set_error(&fence->f, -ENODEV);
-		dma_fence_signal_locked(&fence->f);
-		virtio_gpu_window_send_event(vgdev, fence);
-		list_del(&fence->node);
-		dma_fence_put(&fence->f);
-	}
+	list_for_each_entry_safe(fence, next, &drv->fences, node)
+		virtio_gpu_window_end_fence(vgdev, fence);
 	spin_unlock_irqrestore(&drv->lock, flags);
 }
 

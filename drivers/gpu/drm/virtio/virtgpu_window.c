@@ -846,18 +846,28 @@ int virtio_gpu_window_lock(struct virtio_gpu_window *window,
 
 /* ---- Who gets room next ------------------------------------------------ */
 
-/*
+/**
+ * virtio_gpu_window_broken - is the control queue broken, so that the device is to go?
+ * @vgdev: the device, with a window or without, and not unplugged
+ *
  * The kernel breaks the queues of a device before it resets it, when it powers off or
- * restarts, or when the device was pulled: then the device is about to go.
+ * restarts, or when the device was pulled. It tells nobody: who sends a command finds out,
+ * and wakes up those who wait for the host. No queue is mended again.
+ *
+ * Context: Any, also with the control queue's lock. Not with the window's lock, which
+ * virtio_gpu_window_stop() takes for those who look twice: here they may see either.
+ * Return: true if so; false without TTM.
  */
-static bool virtio_gpu_window_broken(struct virtio_gpu_device *vgdev)
+bool virtio_gpu_window_broken(struct virtio_gpu_device *vgdev)
 {
 	struct virtio_gpu_window *window = vgdev->window;
 
-	if (likely(!virtqueue_is_broken(vgdev->ctrlq.vq)))
+	if (likely(!window || !virtqueue_is_broken(vgdev->ctrlq.vq)))
 		return false;
 	if (!READ_ONCE(window->stopped)) {
 		WRITE_ONCE(window->stopped, true);
+		drm_info(vgdev->ddev,
+			 "the queues are broken: no more commands\n");
 		virtio_gpu_window_wake(vgdev);
 	}
 	return true;
@@ -880,11 +890,9 @@ unsigned int virtio_gpu_window_slots(struct virtio_gpu_device *vgdev,
 {
 	struct virtio_gpu_window *window = vgdev->window;
 
-	if (!window)
-		return slots;
 	if (virtio_gpu_window_broken(vgdev))
 		return UINT_MAX;
-	if (vbuf->range || list_empty(&window->line) ||
+	if (!window || vbuf->range || list_empty(&window->line) ||
 	    READ_ONCE(window->closer) == current)
 		return slots;
 	return clamp(slots + VIRTIO_GPU_WINDOW_SLOTS, slots,

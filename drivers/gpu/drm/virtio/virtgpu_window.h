@@ -250,6 +250,7 @@ bool virtio_gpu_window_turn_over(struct virtio_gpu_window *window,
 void virtio_gpu_window_leave_line(struct virtio_gpu_window *window,
 				  struct virtio_gpu_turn *turn);
 bool virtio_gpu_window_stopped(const struct virtio_gpu_window *window);
+bool virtio_gpu_window_broken(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_stop(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_farewell(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_setup(struct virtio_gpu_window *window);
@@ -264,6 +265,9 @@ void virtio_gpu_tbo_leave(struct ttm_buffer_object *tbo,
 			  struct virtio_gpu_range *range);
 void virtio_gpu_window_init(struct virtio_gpu_device *vgdev);
 void virtio_gpu_window_dead(struct virtio_gpu_device *vgdev,
+			    struct virtio_gpu_vbuffer *vbuf,
+			    struct virtio_gpu_fence *fence);
+void virtio_gpu_window_drop(struct virtio_gpu_device *vgdev,
 			    struct virtio_gpu_vbuffer *vbuf,
 			    struct virtio_gpu_fence *fence);
 bool virtio_gpu_window_gives_up(struct virtio_gpu_device *vgdev,
