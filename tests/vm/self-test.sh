@@ -31,7 +31,7 @@ said() {
 	fi
 }
 
-vm() { VM_OUT=self-test.${1%%,*} VM_ARGS=$1 VM_SECONDS=${2:-120} "$VM_DIR/run-vm.sh" "$kernel" self-test self-test.sh; }
+vm() { VM_OUT=self-test.${1/,/} VM_ARGS=$1 VM_SECONDS=${2:-120} "$VM_DIR/run-vm.sh" "$kernel" self-test self-test.sh; }
 
 # results: what results.py makes of this suite's text and of these allowed skips.
 results() {
@@ -79,10 +79,11 @@ expect vm-args-with-a-space 'VM_ARGS="pass twice" holds white space' vm 'pass tw
 # An emulated CPU that loses guests takes the machine with it, or not.
 if vm lost,0 >"$dir/said" 2>&1 </dev/null; then
 	echo "SKIP first-cpu-loses-guests this QEMU kept it: CPU 0 can have programs again"
-elif lost=$(grep -am 1 '^lost in' "$BUILD/$kernel/vm/self-test.lost.out"); then
+elif lost=$(grep -am 1 '^lost in' "$BUILD/$kernel/vm/self-test.lost0.out"); then
 	echo "PASS first-cpu-loses-guests $lost"
-elif grep -q '^it runs' "$BUILD/$kernel/vm/self-test.lost.out" &&
-	grep -qE 'the VM .* (hung|died)|is not clean' "$dir/said"; then
+elif grep -q 'the VM .* hung' "$dir/said"; then
+	echo "SKIP first-cpu-loses-guests the machine hung"
+elif grep -q '^it runs' "$BUILD/$kernel/vm/self-test.lost0.out"; then
 	echo "PASS first-cpu-loses-guests $(tail -n 1 "$dir/said")"
 else
 	echo "FAIL first-cpu-loses-guests $(tail -n 1 "$dir/said")"
